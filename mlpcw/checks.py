@@ -1,0 +1,101 @@
+"""Checks of arguments, so that every refusal reads alike.
+
+Each function returns the value that passed, in its plain Python type, or raises one sentence that
+names the argument, its value and what is allowed.
+"""
+
+import math
+import numbers
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+
+Rng = np.random.RandomState | np.random.Generator
+
+
+def number(
+    name: str,
+    value: Any,
+    low: float = -math.inf,
+    high: float = math.inf,
+    *,
+    above: bool = False,
+    unit: str = "",
+) -> float:
+    """A finite real number in [low, high], or in (low, high] with `above`.
+
+    Args:
+        name: Name of the argument, for the message.
+        value: What was given.
+        low: Least value allowed.
+        high: Greatest value allowed.
+        above: Whether `low` itself is refused.
+        unit: Unit named in the message, such as "pixels".
+
+    Returns:
+        The value as a Python float, which never widens a float32 array it is multiplied with.
+
+    Raises:
+        TypeError: If the value is not a number.
+        ValueError: If it is outside the range, infinite or not a number (NaN).
+    """
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{name} must be a number, got {value!r}")
+    too_low = value <= low if above else value < low
+    if not math.isfinite(value) or too_low or value > high:
+        raise ValueError(
+            f"{name} must be {_range('a number', low, high, above, unit)}, got {value}"
+        )
+    return float(value)
+
+
+def whole_number(name: str, value: Any, low: int, high: int | None = None) -> int:
+    """A whole number in [low, high].
+
+    Raises:
+        TypeError: If the value is not a whole number.
+        ValueError: If it is outside the range.
+    """
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise TypeError(f"{name} must be a whole number, got {value!r}")
+    top = math.inf if high is None else high
+    if not low <= value <= top:
+        raise ValueError(f"{name} must be {_range('a whole number', low, top)}, got {value}")
+    return int(value)
+
+
+def one_of(name: str, value: Any, allowed: Collection[Any]) -> Any:
+    """One of the values allowed.
+
+    Raises:
+        ValueError: If it is none of them.
+    """
+    if value not in allowed:
+        raise ValueError(f"{name} must be one of {', '.join(map(str, allowed))}, got {value!r}")
+    return value
+
+
+def as_rng(rng: Rng | None) -> Rng:
+    """`rng` itself, or a new `Generator` with fresh entropy for `None`.
+
+    Raises:
+        TypeError: If it is neither a `RandomState`, a `Generator` nor `None`.
+    """
+    if rng is None:
+        return np.random.default_rng()
+    if not isinstance(rng, Rng):
+        raise TypeError(f"rng must be a RandomState, a Generator or None, got {rng!r}")
+    return rng
+
+
+def _range(what: str, low: float, high: float, above: bool = False, unit: str = "") -> str:
+    of = f"{what} of {unit}" if unit else what
+    least = f"above {low}" if above else f"of at least {low}"
+    if math.isinf(low) and math.isinf(high):
+        return f"{of} that is finite"
+    if math.isinf(low):
+        return f"{of} of at most {high}"
+    if math.isinf(high):
+        return f"{of} {least}"
+    return f"{of} {least} and at most {high}" if above else f"{of} in [{low}, {high}]"

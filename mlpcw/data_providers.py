@@ -1,0 +1,270 @@
+"""Data providers: data sets as batches, in an order that is shuffled anew for each pass.
+
+A provider is an iterator over `(inputs, targets)` batches that can be iterated again and again.
+Shuffles compound: each permutes the order as it stands. A provider shuffles when it is built and
+whenever a pass over it is exhausted, one `rng.permutation` each, so that whoever shares its `rng`
+can say exactly which numbers are drawn when. Only the order is permuted, never the data: a batch is
+gathered as it is asked for.
+"""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from mlpcw import checks, mnist
+
+
+class DataProvider:
+    """Batches of any data.
+
+    Args:
+        inputs: Inputs, `(num_data, ...)`.
+        targets: Targets, `(num_data, ...)`.
+        batch_size: Number of examples in a batch, at least 1 and at most `num_data`.
+        max_num_batches: Most batches in one pass; -1 for all. Examples that do not fill a batch
+            are left out of the pass. The shuffle is of all data, so that the next pass over fewer
+            batches sees other examples.
+        shuffle_order: Whether to shuffle before each pass.
+        rng: A `RandomState` or a `Generator`; `None` takes fresh entropy.
+
+    Raises:
+        TypeError: If an argument has the wrong type.
+        ValueError: If one is out of its range, or inputs and targets differ in number.
+    """
+
+    def __init__(
+        self,
+        inputs: np.ndarray,
+        targets: np.ndarray,
+        batch_size: int,
+        max_num_batches: int = -1,
+        shuffle_order: bool = True,
+        rng: checks.Rng | None = None,
+    ) -> None:
+        if len(inputs) != len(targets):
+            raise ValueError(
+                f"inputs and targets must have the same length, got shapes {np.shape(inputs)} and"
+                f" {np.shape(targets)}"
+            )
+        self._inputs, self._targets = np.asarray(inputs), np.asarray(targets)
+        self._order = np.arange(len(inputs))
+        self.batch_size = batch_size
+        self.max_num_batches = max_num_batches
+        self.shuffle_order = shuffle_order
+        self.rng = checks.as_rng(rng)
+        self.new_epoch()
+
+    @property
+    def inputs(self) -> np.ndarray:
+        """All inputs in the order as it stands, `(num_data, ...)`; a copy."""
+        return self._inputs[self._order]
+
+    @property
+    def targets(self) -> np.ndarray:
+        """All targets in the order as it stands, `(num_data, ...)`; a copy."""
+        return self._targets[self._order]
+
+    @property
+    def batch_size(self) -> int:
+        """Number of examples in a batch."""
+        return self._batch_size
+
+    @batch_size.setter
+    def batch_size(self, value: int) -> None:
+        num_data = len(self._order)
+        if checks.whole_number("batch_size", value, low=1) > num_data:
+            raise ValueError(
+                f"batch_size must be at most the number of examples, {num_data}, got {value}"
+            )
+        self._batch_size = int(value)
+
+    @property
+    def max_num_batches(self) -> int:
+        """Most batches in one pass; -1 for all."""
+        return self._max_num_batches
+
+    @max_num_batches.setter
+    def max_num_batches(self, value: int) -> None:
+        if checks.whole_number("max_num_batches", value, low=-1) == 0:
+            raise ValueError("max_num_batches must be -1 (all) or at least 1, got 0")
+        self._max_num_batches = int(value)
+
+    @property
+    def num_batches(self) -> int:
+        """Number of batches in one pass."""
+        possible = len(self._order) // self.batch_size
+        return possible if self.max_num_batches == -1 else min(self.max_num_batches, possible)
+
+    def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """The provider itself: one `for` loop is one pass."""
+        return self
+
+    def __next__(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.next()
+
+    def new_epoch(self) -> None:
+        """Starts a new pass, shuffled where `shuffle_order`."""
+        self._batch_index = 0
+        if self.shuffle_order:
+            self.shuffle()
+
+    def reset(self) -> None:
+        """Goes back to the first order, then starts a new pass as a new provider does."""
+        self._order = np.arange(len(self._order))
+        self.new_epoch()
+
+    def shuffle(self) -> None:
+        """Permutes the order as it stands, with one draw of `rng.permutation(num_data)`."""
+        self._order = self._order[self.rng.permutation(len(self._order))]
+
+    def next(self) -> tuple[np.ndarray, np.ndarray]:
+        """The next batch: inputs `(batch_size, ...)` and targets `(batch_size, ...)`, new arrays.
+
+        Raises:
+            StopIteration: At the end of a pass; a new pass has then been started.
+        """
+        if self._batch_index >= self.num_batches:
+            self.new_epoch()
+            raise StopIteration
+        start = self._batch_index * self.batch_size
+        batch = self._order[start : start + self.batch_size]
+        self._batch_index += 1
+        return self._inputs[batch], self._targets[batch]
+
+
+class OneOfKDataProvider(DataProvider):
+    """Batches whose targets are classes, handed out as rows with a single 1.
+
+    The targets given are whole numbers from 0, `(num_data,)`; those of a batch are
+    `(batch_size, num_classes)`, float64. `num_classes` is one more than the largest target.
+    """
+
+    def __init__(
+        self,
+        inputs: np.ndarray,
+        targets: np.ndarray,
+        batch_size: int,
+        max_num_batches: int = -1,
+        shuffle_order: bool = True,
+        rng: checks.Rng | None = None,
+    ) -> None:
+        self.num_classes = int(np.max(targets)) + 1
+        super().__init__(inputs, targets, batch_size, max_num_batches, shuffle_order, rng)
+
+    def next(self) -> tuple[np.ndarray, np.ndarray]:
+        inputs, int_targets = super().next()
+        return inputs, self.to_one_of_k(int_targets)
+
+    def to_one_of_k(self, int_targets: np.ndarray) -> np.ndarray:
+        """Classes as rows with a single 1.
+
+        Args:
+            int_targets: Whole numbers in [0, num_classes), `(num_targets,)`.
+
+        Returns:
+            `(num_targets, num_classes)`, float64.
+        """
+        one_of_k = np.zeros((len(int_targets), self.num_classes))
+        one_of_k[np.arange(len(int_targets)), int_targets] = 1
+        return one_of_k
+
+
+class ImageSetDataProvider(OneOfKDataProvider):
+    """Batches of one split of an image set.
+
+    Args:
+        images: The image set, from `mnist.load` or `mnist.digits`.
+        which_set: "train", "valid" or "test".
+        batch_size: Number of images in a batch.
+        max_num_batches: Most batches in one pass; -1 for all.
+        shuffle_order: Whether to shuffle before each pass.
+        rng: A `RandomState` or a `Generator`; `None` takes fresh entropy.
+        transformer: Called as `transformer(inputs, rng)` on the inputs of every batch,
+            `(batch_size, 784)`; returns an array of the same shape. `None` leaves them as they are.
+
+    Raises:
+        ValueError: If `which_set` is unknown, or an argument is out of its range.
+    """
+
+    def __init__(
+        self,
+        images: mnist.ImageSet,
+        which_set: str = "train",
+        batch_size: int = 100,
+        max_num_batches: int = -1,
+        shuffle_order: bool = True,
+        rng: checks.Rng | None = None,
+        transformer: Callable[[np.ndarray, checks.Rng], np.ndarray] | None = None,
+    ) -> None:
+        inputs, targets = images.split(which_set)
+        self.which_set = which_set
+        self.transformer = transformer
+        super().__init__(inputs, targets, batch_size, max_num_batches, shuffle_order, rng)
+
+    def next(self) -> tuple[np.ndarray, np.ndarray]:
+        inputs, targets = super().next()
+        if self.transformer is not None:
+            inputs = self.transformer(inputs, self.rng)
+        return inputs, targets
+
+
+class MNISTDataProvider(ImageSetDataProvider):
+    """Batches of MNIST, in the course's split: 50 000 train, 10 000 valid, 10 000 test.
+
+    Inputs are float32, `(batch_size, 784)`, pixels divided by 256; targets float64,
+    `(batch_size, 10)`. The files are searched where `mnist.load` says.
+
+    Raises:
+        FileNotFoundError: If MNIST is not there.
+        ValueError: If a file is damaged, or an argument is wrong.
+    """
+
+    def __init__(
+        self,
+        which_set: str = "train",
+        batch_size: int = 100,
+        max_num_batches: int = -1,
+        shuffle_order: bool = True,
+        rng: checks.Rng | None = None,
+    ) -> None:
+        super().__init__(mnist.load(), which_set, batch_size, max_num_batches, shuffle_order, rng)
+
+
+class AugmentedMNISTDataProvider(ImageSetDataProvider):
+    """Batches of MNIST, each handed through `transformer(inputs, rng)`.
+
+    As `MNISTDataProvider`; the transformer draws from the provider's own `rng`.
+    """
+
+    def __init__(
+        self,
+        which_set: str = "train",
+        batch_size: int = 100,
+        max_num_batches: int = -1,
+        shuffle_order: bool = True,
+        rng: checks.Rng | None = None,
+        transformer: Callable[[np.ndarray, checks.Rng], np.ndarray] | None = None,
+    ) -> None:
+        super().__init__(
+            mnist.load(), which_set, batch_size, max_num_batches, shuffle_order, rng, transformer
+        )
+
+
+class DigitsDataProvider(ImageSetDataProvider):
+    """Batches of the embedded digits, for a machine without MNIST; the same interface.
+
+    1000 train, 397 valid and 400 test images of scikit-learn's digits, resampled to 28 x 28.
+    """
+
+    def __init__(
+        self,
+        which_set: str = "train",
+        batch_size: int = 100,
+        max_num_batches: int = -1,
+        shuffle_order: bool = True,
+        rng: checks.Rng | None = None,
+        transformer: Callable[[np.ndarray, checks.Rng], np.ndarray] | None = None,
+    ) -> None:
+        super().__init__(
+            mnist.digits(), which_set, batch_size, max_num_batches, shuffle_order, rng, transformer
+        )

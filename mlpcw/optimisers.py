@@ -1,0 +1,137 @@
+"""The training loop.
+
+An optimiser ties a model, an error, a learning rule and the data together. One epoch is one pass
+over the training data: forward, gradient of the error, backward, update, for each batch. Statistics
+are taken before the first epoch and after every few, each by one more pass over the data.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from mlpcw import checks
+from mlpcw.data_providers import DataProvider
+from mlpcw.errors import Error
+from mlpcw.learning_rules import GradientDescentLearningRule
+from mlpcw.models import MultipleLayerModel
+
+logger = logging.getLogger(__name__)
+
+Monitor = Callable[[np.ndarray, np.ndarray], float]
+
+
+class Optimiser:
+    """Trains a model by gradient descent on batches.
+
+    Args:
+        model: The model to train.
+        error: Error to minimise; the penalties of the layers are added to its gradient.
+        learning_rule: Rule for the updates; it takes the model's parameters here.
+        train_dataset: Batches to train on.
+        valid_dataset: Batches for statistics, or `None`.
+        data_monitors: Further statistics by name, each `monitor(outputs, targets)`, beside
+            "error".
+        schedulers: Schedulers that run before each epoch.
+        use_stochastic_eval: Whether stochastic layers draw while statistics are taken.
+    """
+
+    def __init__(
+        self,
+        model: MultipleLayerModel,
+        error: Error,
+        learning_rule: GradientDescentLearningRule,
+        train_dataset: DataProvider,
+        valid_dataset: DataProvider | None = None,
+        data_monitors: Mapping[str, Monitor] | None = None,
+        schedulers: Sequence | None = None,
+        use_stochastic_eval: bool = False,
+    ) -> None:
+        self.model = model
+        self.error = error
+        self.learning_rule = learning_rule
+        self.learning_rule.initialise(model.params)
+        self.train_dataset = train_dataset
+        self.valid_dataset = valid_dataset
+        self.data_monitors: dict[str, Monitor] = {"error": error, **(data_monitors or {})}
+        self.schedulers = list(schedulers or [])
+        self.use_stochastic_eval = use_stochastic_eval
+
+    def do_training_epoch(self) -> None:
+        """One pass over the training data, one update a batch."""
+        for inputs, targets in self.train_dataset:
+            activations = self.model.fprop(inputs)
+            grads_wrt_outputs = self.error.grad(activations[-1], targets)
+            grads_wrt_params = self.model.grads_wrt_params(activations, grads_wrt_outputs)
+            self.learning_rule.update_params(grads_wrt_params)
+
+    def eval_monitors(self, dataset: DataProvider, label: str) -> dict[str, float]:
+        """One pass over `dataset` that takes statistics.
+
+        Args:
+            dataset: Batches to evaluate on.
+            label: Appended to the names of the statistics, such as "(train)".
+
+        Returns:
+            Mean over batches of each monitor.
+        """
+        totals = dict.fromkeys(self.data_monitors, 0.0)
+        for inputs, targets in dataset:
+            outputs = self.model.fprop(inputs, stochastic=self.use_stochastic_eval)[-1]
+            for key, monitor in self.data_monitors.items():
+                totals[key] += monitor(outputs, targets)
+        return {key + label: total / dataset.num_batches for key, total in totals.items()}
+
+    def get_epoch_stats(self) -> dict[str, float]:
+        """Statistics of the model as it stands.
+
+        Returns:
+            "error(train)" and further monitors, the same with "(valid)" where there are
+            validation data, and "params_penalty".
+        """
+        stats = self.eval_monitors(self.train_dataset, "(train)")
+        if self.valid_dataset is not None:
+            stats.update(self.eval_monitors(self.valid_dataset, "(valid)"))
+        stats["params_penalty"] = self.model.params_penalty()
+        return stats
+
+    def log_stats(self, epoch: int, epoch_time: float, stats: Mapping[str, float]) -> None:
+        """Logs the statistics of one epoch, its time in seconds."""
+        values = ", ".join(f"{key}={value:.2e}" for key, value in stats.items())
+        logger.info("Epoch %d: %.1fs to complete\n    %s", epoch, epoch_time, values)
+
+    def train(
+        self, num_epochs: int, stats_interval: int = 5
+    ) -> tuple[np.ndarray, dict[str, int], float]:
+        """Trains the model.
+
+        Args:
+            num_epochs: Number of passes over the training data, at least 0.
+            stats_interval: Epochs between statistics, at least 1.
+
+        Returns:
+            The statistics, one row before the first epoch and one each interval,
+            `(1 + num_epochs // stats_interval, num_stats)`; the column of each by name; and the
+            seconds it all took.
+
+        Raises:
+            ValueError: If an argument is out of its range.
+        """
+        checks.whole_number("num_epochs", num_epochs, low=0)
+        checks.whole_number("stats_interval", stats_interval, low=1)
+        start = time.perf_counter()
+        stats = self.get_epoch_stats()
+        run_stats = [list(stats.values())]
+        for epoch in range(1, num_epochs + 1):
+            epoch_start = time.perf_counter()
+            for scheduler in self.schedulers:
+                scheduler.update_learning_rule(self.learning_rule, epoch - 1)
+            self.do_training_epoch()
+            epoch_time = time.perf_counter() - epoch_start
+            if epoch % stats_interval == 0:
+                stats = self.get_epoch_stats()
+                self.log_stats(epoch, epoch_time, stats)
+                run_stats.append(list(stats.values()))
+        keys = {key: column for column, key in enumerate(stats)}
+        return np.array(run_stats), keys, time.perf_counter() - start
