@@ -1,0 +1,1 @@
+"""The study: what is trained, kept, compared with 2016 and drawn."""

@@ -1,0 +1,360 @@
+"""The runner: trains one run to a record, and maps many runs over processes.
+
+A task carries an arm and a seed and nothing else; a worker reads the data itself, once. So any
+executor with the interface of `concurrent.futures` will do. The default one starts new processes
+with one BLAS thread each.
+"""
+
+import collections
+import concurrent.futures
+import functools
+import math
+import multiprocessing
+import os
+import platform
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import BrokenExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import mlpcw
+from mlpcw import mnist
+from mlpcw.errors import CrossEntropySoftmaxError
+from mlpcw.layers import AffineLayer
+from mlpcw.models import MultipleLayerModel
+from mlpcw.optimisers import Optimiser
+from mlpcw.study import training
+from mlpcw.study.arms import Arm
+from mlpcw.study.store import SCHEMA, Finding, Record, State, Store
+
+Run = tuple[Arm, int]
+
+BIN_WIDTH = 0.0025
+"""Width of the bins of a weight histogram; bin k is [k, k + 1) times the width."""
+
+EVALUATION_BATCH_SIZE = 1000
+_ERROR = CrossEntropySoftmaxError()
+ATTEMPTS = 3
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+_THREAD_VARIABLES += ("VECLIB_MAXIMUM_THREADS", "BLIS_NUM_THREADS")
+
+
+class RunFailedError(RuntimeError):
+    """A run that could not be trained; the message names it."""
+
+
+# ---- One run --------------------------------------------------------------------------------
+
+
+class _RecordingOptimiser(Optimiser):
+    """An optimiser that also evaluates on clean training images, without a draw from any rng."""
+
+    clean_set: tuple[np.ndarray, np.ndarray] | None = None
+
+    def get_epoch_stats(self) -> dict[str, float]:
+        stats = super().get_epoch_stats()
+        if self.clean_set is not None:
+            clean = evaluate(self.model, *self.clean_set)
+            stats |= {f"{name}(train_clean)": value for name, value in clean.items()}
+        return stats
+
+
+def train(arm: Arm, seed: int, data_dir: str | None = None) -> Record:
+    """Trains one run.
+
+    Args:
+        arm: The arm.
+        seed: The seed.
+        data_dir: Folder of MNIST; `None` searches where `mnist.load` says.
+
+    Returns:
+        The record of the run, as `Store.write` takes it.
+
+    Raises:
+        RunFailedError: If the run diverges: a figure is not finite.
+    """
+    wall, cpu = time.perf_counter(), time.process_time()
+    images = training.load_images(arm.data, data_dir)
+    trial = training.set_up(arm, seed, images)
+    optimiser = trial.optimiser(arm, _RecordingOptimiser)
+    if arm.augmentation:
+        optimiser.clean_set = images.split("train")
+    stats, keys, _ = optimiser.train(arm.num_epochs, arm.stats_interval)
+    if not np.isfinite(stats).all():
+        epoch = arm.stats_interval * int(np.argmin(np.isfinite(stats).all(axis=1)))
+        raise RunFailedError(f"{arm.key} with seed {seed} diverged: not finite at epoch {epoch}")
+    curves = {_column(key): stats[:, column].tolist() for key, column in keys.items()}
+    return {
+        "schema": SCHEMA,
+        "arm": arm.to_json(),
+        "seed": seed,
+        "curves": {"epoch": list(range(0, arm.num_epochs + 1, arm.stats_interval)), **curves},
+        "test": evaluate(trial.model, *images.split("test")),
+        "weights": weight_histogram(_first_weights(trial.model)),
+        "probe": training.probe(arm),
+        "seconds": {
+            "wall": round(time.perf_counter() - wall, 3),
+            "cpu": round(time.process_time() - cpu, 3),
+        },
+        "provenance": provenance(images),
+    }
+
+
+def evaluate(model: MultipleLayerModel, inputs: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """Error and accuracy over a whole split, in its own order.
+
+    Args:
+        model: The model.
+        inputs: Images, `(num_images, 784)`.
+        labels: Classes, `(num_images,)`.
+
+    Returns:
+        "error", the mean cross-entropy, and "acc", the share of images classified rightly.
+    """
+    totals = np.zeros(2)
+    for start in range(0, len(inputs), EVALUATION_BATCH_SIZE):
+        batch = slice(start, start + EVALUATION_BATCH_SIZE)
+        outputs = model.fprop(inputs[batch], stochastic=False)[-1]
+        targets = np.eye(training.NUM_CLASSES)[labels[batch]]
+        values = [_ERROR(outputs, targets), training.accuracy(outputs, targets)]
+        totals += len(outputs) * np.array(values)
+    error, accuracy = totals / len(inputs)
+    return {"error": float(error), "acc": float(accuracy)}
+
+
+def weight_histogram(weights: np.ndarray) -> dict[str, Any]:
+    """Histogram of weights on a grid of bins that all runs share.
+
+    Args:
+        weights: Weights of any shape.
+
+    Returns:
+        "bin_width", "first_bin" (the number k of the first bin) and "counts". Bin k holds the
+        weights in [k, k + 1) times the width; outside the bins listed there are none.
+    """
+    bins = np.floor(np.ravel(weights) / BIN_WIDTH).astype(int)
+    return {
+        "bin_width": BIN_WIDTH,
+        "first_bin": int(bins.min()),
+        "counts": np.bincount(bins - bins.min()).tolist(),
+    }
+
+
+def _first_weights(model: MultipleLayerModel) -> np.ndarray:
+    """Weights of the lowest affine layer."""
+    return next(layer.weights for layer in model.layers if isinstance(layer, AffineLayer))
+
+
+def _column(key: str) -> str:
+    """Name of a curve in a record, such as "error_train", of a statistic "error(train)"."""
+    return key.replace("(", "_").replace(")", "")
+
+
+def provenance(images: mnist.ImageSet) -> dict[str, Any]:
+    """Where a record comes from: versions, machine and data."""
+    return _machine() | {"data": images.name, "data_digest": images.digest}
+
+
+@functools.cache
+def _machine() -> dict[str, Any]:
+    import scipy
+    import threadpoolctl
+
+    blas = [info for info in threadpoolctl.threadpool_info() if info["user_api"] == "blas"]
+    return {
+        "mlpcw": mlpcw.__version__,
+        "commit": _commit(),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "scipy": scipy.__version__,
+        "blas": blas[0]["internal_api"] + " " + str(blas[0]["version"]) if blas else "unknown",
+        "blas_threads": blas[0]["num_threads"] if blas else 0,
+        "cpu": _cpu(),
+        "platform": platform.platform(),
+    }
+
+
+def _commit() -> str:
+    """The commit of the code, with "+" if the package differs from it; "" outside a checkout."""
+    folder = Path(mlpcw.__file__).parent
+    git = functools.partial(
+        subprocess.run, cwd=folder, capture_output=True, text=True, check=True, timeout=10
+    )
+    try:
+        commit = git(["git", "rev-parse", "HEAD"]).stdout.strip()
+        changed = git(["git", "status", "--porcelain", "--", "."]).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return commit + ("+" if changed else "")
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+# ---- Many runs ------------------------------------------------------------------------------
+
+
+def default_executor(workers: int, data_dir: str | None = None) -> concurrent.futures.Executor:
+    """New processes with one BLAS thread each.
+
+    Args:
+        workers: How many; 0 for one a core.
+        data_dir: Folder of MNIST for the workers, or `None`.
+    """
+    # The threads of BLAS are counted when NumPy is loaded, before any code of ours runs there: the
+    # variables must stand in the environment that the processes inherit.
+    for name in _THREAD_VARIABLES:
+        os.environ[name] = "1"
+    if data_dir is not None:
+        os.environ["MLPCW_DATA_DIR"] = str(data_dir)
+    return concurrent.futures.ProcessPoolExecutor(
+        workers or num_cores(),
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_end_with_parent,
+    )
+
+
+def _end_with_parent() -> None:
+    """Ends this worker when its parent dies; otherwise it would wait for tasks for ever."""
+
+    def watch() -> None:
+        multiprocessing.parent_process().join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def num_cores() -> int:
+    """Cores that this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def map(
+    runs: Iterable[Run],
+    executor: concurrent.futures.Executor | Callable[[], concurrent.futures.Executor],
+    in_flight: int | None = None,
+) -> Iterator[tuple[Run, Record | Exception]]:
+    """Trains many runs, in any order, and yields each as it is finished.
+
+    Args:
+        runs: Arms and seeds.
+        executor: Anything with `submit` of `concurrent.futures`; or a function that makes one,
+            which is called again when a worker has died.
+        in_flight: Runs handed to the executor at once; `None` for all.
+
+    Yields:
+        The run, and its record or the exception that ended it. When a worker dies, all runs in
+        flight are lost and any may be to blame: each is tried again, alone, three times at most.
+    """
+    make = executor if callable(executor) else None
+    pool = make() if make else executor
+    waiting, suspects = collections.deque(runs), collections.deque()
+    attempts = collections.Counter()
+    futures: dict[concurrent.futures.Future, Run] = {}
+    try:
+        while waiting or suspects or futures:
+            while waiting and len(futures) < (in_flight or math.inf):
+                _submit(pool, waiting, futures)
+            if suspects and not futures:
+                _submit(pool, suspects, futures)
+            finished, _ = concurrent.futures.wait(
+                futures, return_when=concurrent.futures.FIRST_COMPLETED
+            )
+            outcomes = [(futures.pop(future), _outcome(future)) for future in finished]
+            if make and any(isinstance(outcome, BrokenExecutor) for _, outcome in outcomes):
+                outcomes += [(run, BrokenExecutor("lost with it")) for run in futures.values()]
+                futures.clear()
+                pool.shutdown(wait=False, cancel_futures=True)
+                pool = make()
+            for run, outcome in outcomes:
+                attempts[run] += 1
+                if make and isinstance(outcome, BrokenExecutor) and attempts[run] < ATTEMPTS:
+                    suspects.append(run)
+                else:
+                    yield run, outcome
+    finally:
+        if make:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _submit(pool: concurrent.futures.Executor, queue: collections.deque, futures: dict) -> None:
+    run = queue.popleft()
+    try:
+        future = pool.submit(train, *run)
+    except BrokenExecutor as error:  # a worker died between two runs
+        future = concurrent.futures.Future()
+        future.set_exception(error)
+    futures[future] = run
+
+
+def _outcome(future: concurrent.futures.Future) -> Record | Exception:
+    try:
+        return future.result()
+    except Exception as error:
+        return error
+
+
+def cost(arm: Arm) -> float:
+    """Work of a run in images trained on, weighed by what each costs; only ratios mean anything."""
+    num_images = 1000 if arm.data == "digits" else 50_000
+    batches = num_images // arm.batch_size
+    if arm.max_num_batches != -1:
+        batches = min(batches, arm.max_num_batches)
+    weight = 1.0
+    if arm.penalty:
+        weight += 0.2
+    if arm.augmentation:
+        weight += 0.5
+    if arm.convolution:
+        weight += 0.5
+    return weight * batches * arm.batch_size * arm.num_epochs + num_images
+
+
+def sweep(
+    store: Store,
+    wanted: Iterable[Finding],
+    executor: concurrent.futures.Executor | Callable[[], concurrent.futures.Executor],
+    in_flight: int | None = None,
+    done: Callable[[Run, Record | Exception], None] = lambda run, outcome: None,
+) -> list[str]:
+    """Trains what is not done, and stores each record as it comes.
+
+    Args:
+        store: Where the records go.
+        wanted: Runs that the store has found; those done are left alone.
+        executor: As for `map`.
+        in_flight: As for `map`.
+        done: Called with each run and its record, or the exception that ended it.
+
+    Returns:
+        A sentence for each run that failed.
+
+    Raises:
+        ValueError: If the store cannot be written to.
+    """
+    runs = [(each.arm, each.seed) for each in wanted if each.state is not State.DONE]
+    if not runs:
+        return []
+    store.check_writable()
+    failures = []
+    # The longest first, so that no worker is left with one at the end.
+    longest_first = sorted(runs, key=lambda run: -cost(run[0]))
+    for run, outcome in map(longest_first, executor, in_flight):
+        if isinstance(outcome, Exception):
+            failures.append(f"{run[0].key} with seed {run[1]} failed: {outcome}")
+        else:
+            store.write(outcome)
+        done(run, outcome)
+    return failures

@@ -1,0 +1,276 @@
+"""The store of runs: one JSON file a run, written whole or not at all.
+
+A run's file is `<folder>/<part>/<arm>/<seed>.json`. It holds the whole arm, the curves, the figures
+at the end and where it all came from, readable and the same to the byte for the same content:
+sorted keys, a curve a line, floats in their shortest form that reads back exactly.
+
+What the store finds of a run is one of four states: *done*; *missing*; *damaged*, when the file is
+not a whole record of this run; *stale*, when the record is whole but the code, or the arm, now does
+something else. A damaged or stale file is left in place until a new run replaces it.
+"""
+
+import dataclasses
+import enum
+import json
+import math
+import os
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from mlpcw.study import training
+from mlpcw.study.arms import Arm, arms, seeds
+
+SCHEMA = 1
+PROBE_TOLERANCE = 1e-9
+"""Largest relative difference of a probe that counts as the same behaviour."""
+
+CURVES = ("error_train", "acc_train", "error_valid", "acc_valid", "params_penalty")
+CLEAN_CURVES = ("error_train_clean", "acc_train_clean")
+_FIELDS = {"arm", "curves", "probe", "provenance", "schema", "seconds", "seed", "test", "weights"}
+
+Record = dict[str, Any]
+
+
+class State(enum.Enum):
+    """What the store finds of a run."""
+
+    DONE = "done"
+    MISSING = "missing"
+    STALE = "stale"
+    DAMAGED = "damaged"
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """State of one run, and the reason in a sentence where it is stale or damaged."""
+
+    arm: Arm
+    seed: int
+    path: Path
+    state: State
+    reason: str = ""
+    record: Record | None = None
+
+
+class DamagedRecordError(ValueError):
+    """A file that is not a whole record."""
+
+
+class Store:
+    """The runs of one profile in one folder.
+
+    Args:
+        results: Folder of all results.
+        profile: The profile, a folder in it.
+        num_epochs: Epochs of a run that are not the profile's own; 0 for its own. Such runs are
+            kept in a folder of their own, `<profile>-<num_epochs>-epochs`, so that a short run
+            never replaces a long one.
+    """
+
+    def __init__(self, results: str | os.PathLike, profile: str, num_epochs: int = 0) -> None:
+        self.profile = profile
+        self.num_epochs = num_epochs
+        self.folder = Path(results) / (f"{profile}-{num_epochs}-epochs" if num_epochs else profile)
+
+    def arms(self, part: str | None = None) -> tuple[Arm, ...]:
+        """The arms that this store is for, of one part or of all."""
+        return arms(self.profile, part, self.num_epochs)
+
+    def path(self, arm: Arm, seed: int) -> Path:
+        """Where the record of a run is."""
+        return self.folder / arm.part / arm.name / f"{seed}.json"
+
+    def find(self, arm: Arm, seed: int) -> Finding:
+        """The state of one run, with its record where that is done or stale."""
+        path = self.path(arm, seed)
+        try:
+            record = read_record(path)
+            _refuse_foreign(record, arm, seed)
+        except FileNotFoundError:
+            return Finding(arm, seed, path, State.MISSING)
+        except DamagedRecordError as error:
+            return Finding(arm, seed, path, State.DAMAGED, str(error))
+        reason = _stale_because(record, arm)
+        state = State.STALE if reason else State.DONE
+        return Finding(arm, seed, path, state, reason, record)
+
+    def find_all(self, parts: Iterable[str] = (), num_seeds: int = 0) -> list[Finding]:
+        """The state of every run.
+
+        Args:
+            parts: Which parts; none for all.
+            num_seeds: How many seeds an arm; 0 for the profile's own.
+        """
+        wanted = [arm for part in parts or (None,) for arm in self.arms(part)]
+        return [self.find(arm, seed) for arm in wanted for seed in seeds(arm, num_seeds)]
+
+    def write(self, record: Record) -> Path:
+        """Writes a record in its place: to a temporary file beside it, which is then renamed.
+
+        Raises:
+            DamagedRecordError: If the record is not whole.
+            OSError: If it cannot be written; an earlier file is then left as it was.
+        """
+        check_record(record)
+        path = self.path(Arm.from_json(record["arm"]), record["seed"])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(dumps(record))
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+        return path
+
+    def check_writable(self) -> None:
+        """Makes the folder if need be, and tries that a file can be written there.
+
+        Raises:
+            ValueError: If it cannot, naming the folder.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.folder):
+                pass
+        except OSError as error:
+            raise ValueError(
+                f"results must be a folder that can be written to, got {self.folder}:"
+                f" {error.strerror}"
+            ) from None
+
+
+def dumps(value: Any, indent: int = 0) -> str:
+    """JSON with sorted keys, a key a line, and lists of plain values on one line."""
+    if isinstance(value, dict) and value:
+        pad = " " * (indent + 1)
+        rows = (f"{pad}{json.dumps(key)}: {dumps(value[key], indent + 1)}" for key in sorted(value))
+        text = "{\n" + ",\n".join(rows) + "\n" + " " * indent + "}"
+    else:
+        text = json.dumps(value, allow_nan=False, sort_keys=True, ensure_ascii=False)
+    return text if indent else text + "\n"
+
+
+def read_record(path: Path) -> Record:
+    """Reads and checks a record.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        DamagedRecordError: If it is not a whole record; the sentence says what is wrong.
+    """
+    try:
+        record = json.loads(path.read_text("utf-8"), parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise DamagedRecordError(f"{path} is not a readable record: {error}") from None
+    except (IsADirectoryError, PermissionError, NotADirectoryError) as error:
+        raise DamagedRecordError(f"{path} cannot be read: {error.strerror}") from None
+    try:
+        check_record(record)
+    except DamagedRecordError as error:
+        raise DamagedRecordError(f"{path} is not a whole record: {error}") from None
+    return record
+
+
+def check_record(record: Any) -> None:
+    """Refuses what is not a whole record.
+
+    Raises:
+        DamagedRecordError: Saying what is missing or wrong.
+    """
+    if not isinstance(record, dict) or "schema" not in record:
+        raise DamagedRecordError("it has no schema")
+    if record["schema"] != SCHEMA:
+        raise DamagedRecordError(f"its schema is {record['schema']!r}, this version has {SCHEMA}")
+    if set(record) != _FIELDS:
+        odd = ", ".join(sorted(set(record) ^ _FIELDS))
+        raise DamagedRecordError(f"missing or unknown fields: {odd}")
+    try:
+        arm = Arm.from_json(record["arm"])
+    except (TypeError, ValueError) as error:
+        raise DamagedRecordError(f"its arm is wrong: {error}") from None
+    if type(record["seed"]) is not int:
+        raise DamagedRecordError(f"its seed is {record['seed']!r}, not a whole number")
+    _check_curves(record["curves"], arm)
+    _check_numbers("test", record["test"], {"error", "acc"})
+    _check_numbers("seconds", record["seconds"], {"wall", "cpu"})
+    _check_weights(record["weights"])
+    if not isinstance(record["probe"], dict) or not isinstance(record["provenance"], dict):
+        raise DamagedRecordError("its probe or its provenance is not an object")
+
+
+def _check_curves(curves: Any, arm: Arm) -> None:
+    epochs = list(range(0, arm.num_epochs + 1, arm.stats_interval))
+    names = {"epoch", *CURVES, *(CLEAN_CURVES if arm.augmentation else ())}
+    if not isinstance(curves, dict) or set(curves) != names:
+        raise DamagedRecordError(f"its curves are not {', '.join(sorted(names))}")
+    if curves["epoch"] != epochs:
+        raise DamagedRecordError("its curves are not at the epochs of its arm")
+    for name, values in curves.items():
+        if not isinstance(values, list) or len(values) != len(epochs):
+            raise DamagedRecordError(f"its curve {name} does not have {len(epochs)} values")
+        if not all(_is_finite(value) for value in values):
+            raise DamagedRecordError(f"its curve {name} has a value that is no finite number")
+
+
+def _check_numbers(name: str, values: Any, keys: set[str]) -> None:
+    if not isinstance(values, dict) or set(values) != keys:
+        raise DamagedRecordError(f"its {name} is not {', '.join(sorted(keys))}")
+    if not all(_is_finite(value) for value in values.values()):
+        raise DamagedRecordError(f"its {name} has a value that is no finite number")
+
+
+def _check_weights(weights: Any) -> None:
+    if not isinstance(weights, dict) or set(weights) != {"bin_width", "first_bin", "counts"}:
+        raise DamagedRecordError("its weights are not bin_width, counts, first_bin")
+    counts = weights["counts"]
+    whole = isinstance(counts, list) and all(type(count) is int and count >= 0 for count in counts)
+    if not whole or not counts or type(weights["first_bin"]) is not int:
+        raise DamagedRecordError("its histogram of weights is not made of whole numbers")
+    if not _is_finite(weights["bin_width"]) or weights["bin_width"] <= 0:
+        raise DamagedRecordError("its histogram of weights has no positive bin width")
+
+
+def _is_finite(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"it holds {name}, which is no number of a record")
+
+
+def _refuse_foreign(record: Record, arm: Arm, seed: int) -> None:
+    held = (record["arm"]["part"], record["arm"]["name"], record["seed"])
+    if held != (arm.part, arm.name, seed):
+        raise DamagedRecordError(
+            f"it holds the run {held[0]}/{held[1]} with seed {held[2]}, not {arm.key} with {seed}"
+        )
+
+
+def _stale_because(record: Record, arm: Arm) -> str:
+    """Why a whole record of this run is stale, or ''."""
+    held, wanted = record["arm"], arm.to_json()
+    changed = sorted(name for name in wanted if held[name] != wanted[name])
+    if changed:
+        name = changed[0]
+        return f"its arm has {name} {held[name]}, now it is {wanted[name]}"
+    probe = training.probe(arm)
+    for name, value in probe.items():
+        if not _close(record["probe"].get(name), value):
+            return f"its probe has {name} {record['probe'].get(name)}, the code now gives {value}"
+    return ""
+
+
+def _close(held: Any, value: Any) -> bool:
+    if isinstance(value, list):
+        return (
+            isinstance(held, list)
+            and len(held) == len(value)
+            and all(_close(one, other) for one, other in zip(held, value, strict=True))
+        )
+    return _is_finite(held) and math.isclose(held, value, rel_tol=PROBE_TOLERANCE)
