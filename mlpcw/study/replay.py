@@ -197,6 +197,9 @@ REPLAYED = (
 NOT_REPLAYABLE = ("part2/random_shift", "part2/random_noise")
 """Runs whose transforms drew from an unseeded generator: only their initial weights are known."""
 
+UNKNOWN_START = ("part3/cnn_5x5", "part3/cnn_10x10")
+"""Runs of tables without a log, whose start state had to be guessed."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
@@ -277,6 +280,29 @@ def compare(key: str, curves: dict[str, list[float]]) -> Comparison:
         pairs = [(column, cell, curves[column][ours[NUM_EPOCHS]]) for column, cell in cells.items()]
         return _compare("table", pairs)
     return Comparison("", 0, 0, {})
+
+
+def verdict(key: str, comparison: Comparison) -> str:
+    """What a comparison says, in a line.
+
+    Args:
+        key: Part and name of the arm.
+        comparison: What `compare` said of its run.
+    """
+    if not comparison.total:
+        return "2016 printed nothing to compare with"
+    line = (
+        f"{comparison.matched:3} of {comparison.total:3} printed values of its {comparison.source}"
+    )
+    if comparison.exact:
+        return line
+    apart = [f"{name} {share:.1%}" for name, share in comparison.deviations.items() if share]
+    line += f"; at most apart: {', '.join(apart)}"
+    if key in NOT_REPLAYABLE:
+        line += " (drawn in 2016 from an unseeded generator: only the initial weights are known)"
+    elif key in UNKNOWN_START:
+        line += " (its start state is not known)"
+    return line
 
 
 def _compare(source: str, pairs: list[tuple[str, float, float]]) -> Comparison:

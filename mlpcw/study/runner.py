@@ -7,6 +7,7 @@ with one BLAS thread each.
 
 import collections
 import concurrent.futures
+import contextlib
 import functools
 import math
 import multiprocessing
@@ -21,9 +22,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tqdm
 
 import mlpcw
-from mlpcw import mnist
+from mlpcw import checks, mnist
 from mlpcw.errors import CrossEntropySoftmaxError
 from mlpcw.layers import AffineLayer
 from mlpcw.models import MultipleLayerModel
@@ -322,39 +324,93 @@ def cost(arm: Arm) -> float:
     return weight * batches * arm.batch_size * arm.num_epochs + num_images
 
 
+def seconds_left(findings: Iterable[Finding]) -> float | None:
+    """Seconds of one process that the runs not done will take, by those that are done.
+
+    Returns:
+        The seconds, 0 if all is done; `None` if nothing is done that could tell.
+    """
+    findings = list(findings)
+    done = [each for each in findings if each.state is State.DONE]
+    left = sum(cost(each.arm) for each in findings if each.state is not State.DONE)
+    if left and not done:
+        return None
+    seconds = sum(each.record["seconds"]["wall"] for each in done)
+    return left * seconds / sum(cost(each.arm) for each in done) if left else 0.0
+
+
 def sweep(
     store: Store,
     wanted: Iterable[Finding],
-    executor: concurrent.futures.Executor | Callable[[], concurrent.futures.Executor],
-    in_flight: int | None = None,
-    done: Callable[[Run, Record | Exception], None] = lambda run, outcome: None,
+    workers: int = 0,
+    data_dir: str | None = None,
+    progress: bool = False,
+    executor: concurrent.futures.Executor | None = None,
 ) -> list[str]:
     """Trains what is not done, and stores each record as it comes.
 
     Args:
         store: Where the records go.
         wanted: Runs that the store has found; those done are left alone.
-        executor: As for `map`.
-        in_flight: As for `map`.
-        done: Called with each run and its record, or the exception that ended it.
+        workers: Processes to train in; 0 for one a core.
+        data_dir: Folder of MNIST, or `None` for where `mnist.load` searches.
+        progress: Whether to show a progress bar with the time left on stderr.
+        executor: Trains elsewhere than in processes of this machine; `workers` and `data_dir` are
+            then its own affair.
 
     Returns:
         A sentence for each run that failed.
 
     Raises:
-        ValueError: If the store cannot be written to.
+        ValueError: If the store cannot be written to, or `workers` is negative.
+        FileNotFoundError: If a run needs MNIST and it is not there.
     """
+    checks.whole_number("workers", workers, low=0)
     runs = [(each.arm, each.seed) for each in wanted if each.state is not State.DONE]
     if not runs:
         return []
     store.check_writable()
+    needs_mnist = executor is None and any(arm.data == "mnist" for arm, _ in runs)
+    if needs_mnist and not mnist.available(data_dir):
+        mnist.load(data_dir)  # raises, and says what to do: better once here than in each run
+    workers = min(workers or num_cores(), len(runs))
+    longest_first = sorted(runs, key=lambda run: -cost(run[0]))  # none is left alone at the end
+    outcomes = map(
+        longest_first,
+        executor or functools.partial(default_executor, workers, data_dir),
+        in_flight=None if executor else workers,
+    )
     failures = []
-    # The longest first, so that no worker is left with one at the end.
-    longest_first = sorted(runs, key=lambda run: -cost(run[0]))
-    for run, outcome in map(longest_first, executor, in_flight):
-        if isinstance(outcome, Exception):
-            failures.append(f"{run[0].key} with seed {run[1]} failed: {outcome}")
-        else:
-            store.write(outcome)
-        done(run, outcome)
+    with _progress_bar(runs, progress) as bar:
+        for (arm, seed), outcome in outcomes:
+            if isinstance(outcome, Exception):
+                failures.append(f"{arm.key} with seed {seed} failed: {outcome}")
+            else:
+                store.write(outcome)
+            bar.update(cost(arm))
+            bar.set_postfix_str(f"{arm.key}, seed {seed}")
     return failures
+
+
+@contextlib.contextmanager
+def _progress_bar(runs: list[Run], shown: bool) -> Iterator[tqdm.tqdm]:
+    """A bar over the work of all runs, whose clock ticks while long runs are under way."""
+    finished = threading.Event()
+    with tqdm.tqdm(
+        total=sum(cost(arm) for arm, _ in runs),
+        desc=f"{len(runs)} runs",
+        bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed} so far, {remaining} left {postfix}",
+        disable=not shown,
+    ) as bar:
+
+        def tick() -> None:
+            while not finished.wait(timeout=5):
+                bar.refresh()
+
+        ticker = threading.Thread(target=tick, daemon=True)
+        ticker.start()
+        try:
+            yield bar
+        finally:
+            finished.set()
+            ticker.join()

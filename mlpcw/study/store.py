@@ -19,6 +19,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import mlpcw
+from mlpcw import mnist
 from mlpcw.study import training
 from mlpcw.study.arms import Arm, arms, seeds
 
@@ -31,6 +33,16 @@ CLEAN_CURVES = ("error_train_clean", "acc_train_clean")
 _FIELDS = {"arm", "curves", "probe", "provenance", "schema", "seconds", "seed", "test", "weights"}
 
 Record = dict[str, Any]
+
+
+def repository_root() -> Path:
+    """The folder that holds the package, the book and the results."""
+    return Path(mlpcw.__file__).resolve().parents[1]
+
+
+def default_results() -> Path:
+    """The folder of results that is kept with the code."""
+    return repository_root() / "results"
 
 
 class State(enum.Enum):
@@ -128,6 +140,38 @@ class Store:
             Path(temporary).unlink(missing_ok=True)
             raise
         return path
+
+    def strangers(self) -> list[str]:
+        """A sentence for each file below the folder that is the record of no run."""
+        names = {(arm.part, arm.name) for arm in self.arms()}
+        return [
+            f"foreign: {path} is not the record of a run of profile {self.profile}"
+            for path in sorted(self.folder.rglob("*"))
+            if path.is_file()
+            and not (
+                path.parts[-3:-1] in names
+                and path.parent.parent.parent == self.folder
+                and path.suffix == ".json"
+                and path.stem.isdecimal()
+            )
+        ]
+
+    def other_data(self) -> list[str]:
+        """A sentence for each good record of other data than this machine has.
+
+        Records of data that are not at hand are not judged.
+        """
+        digests = {"digits": mnist.digits().digest}
+        if mnist.available():
+            digests["mnist"] = mnist.load().digest
+        return [
+            f"other data: {each.path} was trained on {each.arm.data} with digest {held}, not"
+            f" {digests[each.arm.data]}"
+            for each in self.find_all()
+            if each.state is State.DONE and each.arm.data in digests
+            for held in [each.record["provenance"].get("data_digest")]
+            if held != digests[each.arm.data]
+        ]
 
     def check_writable(self) -> None:
         """Makes the folder if need be, and tries that a file can be written there.

@@ -1,0 +1,232 @@
+"""The command line, `python -m mlpcw`: fetch the data, train, look after the stored runs.
+
+Exit status 0: all is well; 1: some work failed, or what was checked is not as it should be; 2: the
+arguments are wrong. Results go to stdout, progress and errors to stderr.
+"""
+
+import contextlib
+import functools
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import click
+
+import mlpcw
+from mlpcw.study.arms import PARTS, PROFILES
+
+
+def _whole(low: int) -> click.IntRange:
+    return click.IntRange(min=low)
+
+
+def _common(command: Callable) -> Callable:
+    """The options of every command that works on a store."""
+    options = [
+        click.option(
+            "--profile",
+            type=click.Choice(PROFILES),
+            default="full",
+            envvar="MLPCW_PROFILE",
+            show_default=True,
+            help="full: MNIST, the runs of the book; quick: the embedded digits, in minutes.",
+        ),
+        click.option(
+            "--results",
+            type=click.Path(file_okay=False, path_type=Path),
+            help="Folder of all results.  [default: results, beside the package]",
+        ),
+    ]
+    return functools.reduce(lambda wrapped, option: option(wrapped), reversed(options), command)
+
+
+@contextlib.contextmanager
+def _sentences() -> Iterator[None]:
+    """Turns what the library refuses into one sentence and exit status 2, failures into 1."""
+    from mlpcw.study.runner import RunFailedError
+
+    try:
+        yield
+    except (ValueError, TypeError, FileNotFoundError) as error:
+        raise click.UsageError(str(error)) from None
+    except (RunFailedError, OSError) as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _store(results: Path | None, profile: str, epochs: int = 0):
+    from mlpcw.study.store import Store, default_results
+
+    return Store(results or default_results(), profile, epochs)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(mlpcw.__version__, prog_name="mlpcw")
+def main() -> None:
+    """A coursework report that runs: train its networks, keep the runs, compare them with 2016."""
+
+
+@main.command()
+@click.option(
+    "--data-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of MNIST.  [default: $MLPCW_DATA_DIR, else the user's cache]",
+)
+def data(data_dir: Path | None) -> None:
+    """Fetch MNIST where it is missing, check it, and say where it is."""
+    from mlpcw import mnist
+
+    with _sentences():
+        if not mnist.available(data_dir):
+            mnist.download(data_dir)
+        for line in mnist.verify(data_dir):
+            click.echo(line)
+        click.echo(f"MNIST is in {mnist.data_folder(data_dir)}")
+
+
+@main.command()
+@click.argument("parts", nargs=-1, type=click.Choice(PARTS), metavar="[PART]...")
+@_common
+@click.option("--workers", type=_whole(0), default=0, help="Processes; 0 is one a core.")
+@click.option("--seeds", type=_whole(0), default=0, help="Seeds an arm; 0 is the profile's own.")
+@click.option("--epochs", type=_whole(0), default=0, help="Epochs; 0 is the profile's own.")
+def run(
+    parts: tuple[str, ...],
+    profile: str,
+    results: Path | None,
+    workers: int,
+    seeds: int,
+    epochs: int,
+) -> None:
+    """Train the runs of PARTS (all of them by default) that are not stored and fresh.
+
+    Stopped at any moment, it loses the runs that were under way and no others; the same command
+    carries on. Runs of other than the profile's own number of epochs are kept in a folder of their
+    own.
+    """
+    from mlpcw import mnist
+    from mlpcw.study import runner
+    from mlpcw.study.store import State
+
+    with _sentences():
+        store = _store(results, profile, epochs)
+        findings = store.find_all(parts, seeds)
+        lacking = [each for each in findings if each.state is not State.DONE]
+        for each in lacking:
+            if each.state is State.DAMAGED:
+                click.echo(f"damaged, trained again: {each.reason}", err=True)
+        needs_mnist = any(each.arm.data == "mnist" for each in lacking)
+        if needs_mnist and not mnist.available():
+            mnist.download()
+        failures = runner.sweep(store, findings, workers, progress=True)
+        for failure in failures:
+            click.echo(failure, err=True)
+        done = len(findings) - len(failures)
+        click.echo(f"{done} of {len(findings)} runs are stored in {store.folder}")
+        if failures:
+            raise SystemExit(1)
+
+
+@main.command()
+@_common
+def status(profile: str, results: Path | None) -> None:
+    """Say, part by part, which runs are done, missing, stale or damaged, and the time left."""
+    from mlpcw.study import runner
+    from mlpcw.study.store import State
+
+    with _sentences():
+        store = _store(results, profile)
+        findings = store.find_all()
+    click.echo(f"{store.folder}")
+    click.echo(f"{'':10}" + "".join(f"{state.value:>9}" for state in State))
+    for part in dict.fromkeys(each.arm.part for each in findings):
+        count = Counter(each.state for each in findings if each.arm.part == part)
+        click.echo(f"{part:10}" + "".join(f"{count[state]:9}" for state in State))
+    for each in findings:
+        if each.reason:
+            click.echo(f"{each.state.value}: {each.arm.key} with seed {each.seed}: {each.reason}")
+    seconds = runner.seconds_left(findings)
+    if seconds is None:
+        click.echo("time left: not known before a first run is done")
+    elif seconds:
+        minutes = seconds / 60 / runner.num_cores()
+        click.echo(f"time left: about {minutes:.0f} min with {runner.num_cores()} workers")
+    else:
+        click.echo("nothing left to train")
+
+
+@main.command()
+@click.argument("runs", nargs=-1, metavar="[RUN]...")
+@click.option(
+    "--epochs", type=_whole(0), default=0, help="A short check: train N epochs now, store nothing."
+)
+@click.option("--workers", type=_whole(0), default=0, help="Processes; 0 is one a core.")
+@click.option(
+    "--results",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of all results.  [default: results, beside the package]",
+)
+def replay(runs: tuple[str, ...], epochs: int, workers: int, results: Path | None) -> None:
+    """Hold the runs of 2016 against what 2016 printed of them.
+
+    RUNs are named like part1/none; all of the three parts by default. The stored runs are compared;
+    those missing are trained first.
+    """
+    import tempfile
+
+    from mlpcw.study import arms, runner
+    from mlpcw.study import replay as of_2016
+    from mlpcw.study.results import Results
+
+    with _sentences(), contextlib.ExitStack() as stack:
+        folder = results
+        if epochs:
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+        store = _store(folder, "full", epochs)
+        wanted = [arms.find("full", key, epochs) for key in runs]
+        wanted = wanted or [arm for arm in store.arms() if arm.part != "starts"]
+        findings = [store.find(arm, arms.SEED_2016) for arm in wanted]
+        failures = runner.sweep(store, findings, workers, progress=True)
+        for failure in failures:
+            click.echo(failure, err=True)
+        if failures:
+            raise SystemExit(1)
+        found = Results.of("full", [store.find(arm, arms.SEED_2016) for arm in wanted])
+    missed = []
+    for key in found.runs:
+        comparison = found.comparison(key)
+        click.echo(f"{key:28}{of_2016.verdict(key, comparison)}")
+        if key in of_2016.REPLAYED and comparison.total and not comparison.exact:
+            missed.append(key)
+    if missed:
+        raise click.ClickException(f"not digit for digit, but they should be: {', '.join(missed)}")
+
+
+@main.command()
+@_common
+def verify(profile: str, results: Path | None) -> None:
+    """Read and check every stored run: whole, of this arm, of this data, by this code."""
+    from mlpcw.study.store import State
+
+    with _sentences():
+        store = _store(results, profile)
+        findings = store.find_all()
+        problems = [
+            f"{each.state.value}: {each.reason}"
+            for each in findings
+            if each.state in (State.STALE, State.DAMAGED)
+        ]
+        problems += store.strangers()
+        problems += store.other_data()
+    for problem in problems:
+        click.echo(problem)
+    count = Counter(each.state for each in findings)
+    click.echo(
+        f"{count[State.DONE]} of {len(findings)} runs are stored and good,"
+        f" {count[State.MISSING]} are missing, {len(problems)} problems"
+    )
+    if problems:
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m mlpcw")
