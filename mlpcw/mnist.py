@@ -22,6 +22,8 @@ from typing import BinaryIO
 
 import numpy as np
 
+from mlpcw import checks
+
 FILES: dict[str, str] = {
     "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
     "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
@@ -87,13 +89,9 @@ class ImageSet:
         Raises:
             ValueError: If there is no such split.
         """
-        if which_set not in WHICH_SETS:
-            allowed = ", ".join(map(repr, WHICH_SETS))
-            raise ValueError(f"which_set is {which_set!r}, but must be one of {allowed}")
-        inputs, labels = self._splits[which_set]
+        inputs, labels = self._splits[checks.one_of("which_set", which_set, WHICH_SETS)]
         if inputs.dtype == np.uint8:
-            # First use. The bytes are dropped as soon as the float32 copy, four times their size,
-            # stands.
+            # First use: the bytes are dropped as soon as their float32 copy stands.
             inputs = np.multiply(inputs, np.float32(1 / 256), dtype=np.float32)
             inputs = inputs.reshape(len(inputs), -1)  # (num_images, 28, 28) -> (num_images, 784)
             inputs.flags.writeable = False
@@ -102,7 +100,7 @@ class ImageSet:
 
 
 def _image_set(name: str, splits: dict[str, tuple[np.ndarray, np.ndarray]]) -> ImageSet:
-    """An image set from uint8 images `(num_images, 28, 28)` and labels `(num_images,)`, by split."""
+    """An image set from the uint8 images `(num_images, 28, 28)` and labels of each split."""
     digest = hashlib.sha256()
     for which_set, (images, labels) in splits.items():
         digest.update(f"{which_set} {images.shape}\n".encode())
@@ -171,8 +169,8 @@ def _parse(stream: BinaryIO, sha256: str | None, shape: tuple[int, ...] | None) 
     magic = stream.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0":
         raise _Refused(
-            f"found {magic.hex(' ') or 'nothing'} as the first bytes, expected 00 00 08 and the number "
-            "of dimensions, which begin an IDX file of unsigned bytes"
+            f"found {magic.hex(' ') or 'nothing'} as the first bytes, expected 00 00 08 and the "
+            "number of dimensions, which begin an IDX file of unsigned bytes"
         )
     type_code, num_dims = magic[2:]
     if type_code != 0x08:
@@ -219,7 +217,7 @@ def data_folder(data_dir: str | os.PathLike | None = None) -> Path:
     Returns:
         The absolute path of the folder.
     """
-    given = data_dir or os.environ.get("MLPCW_DATA_DIR")
+    given = os.environ.get("MLPCW_DATA_DIR") if data_dir in (None, "") else data_dir
     if given:
         return Path(given).expanduser().resolve()
     from pooch import os_cache
@@ -329,8 +327,7 @@ def _enlarge(images: np.ndarray) -> np.ndarray:
     """8 x 8 counts of ink to 28 x 28 pixels, by cubic convolution (Keys 1981) along each axis.
 
     Enlarging blurs, so the contrast is raised: 5 of 16 and less becomes black, 12 and more white.
-    Strokes are then about as dark-edged and as wide as MNIST's, and the blur does not reach into
-    the margin.
+    Strokes are then about as sharp as MNIST's, and the blur does not reach into the margin.
 
     Args:
         images: Whole numbers 0..16, int64, `(num_images, 8, 8)`.
@@ -415,13 +412,6 @@ def download(
             if not mirror.startswith("https://"):
                 raise ValueError(f"mirror {mirror!r} is refused: the address must begin https://")
     for name in _missing(folder):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OSError(
-                f"the folder {folder} cannot be made ({error.strerror}): set MLPCW_DATA_DIR to a "
-                "folder that can be written"
-            ) from error
         _fetch(name, folder, mirrors, progress)
     return folder
 
@@ -433,28 +423,37 @@ def _fetch(name: str, folder: Path, mirrors: Sequence[str], progress: bool) -> N
     fetch = pooch.HTTPDownloader(
         progressbar=progress, chunk_size=2**16, hooks={"response": _stay_with_https}
     )
+    # However it is compressed, the right file is hardly longer than its content.
+    limit = math.prod(SHAPES[name]) + 2**16
     temporary = folder / f"{name}.gz.{os.getpid()}.part"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = temporary.open("wb")
+    except OSError as error:
+        raise OSError(
+            f"the folder {folder} cannot be written ({error.strerror}): set MLPCW_DATA_DIR to one "
+            "that can"
+        ) from error
     failures = []
     try:
-        for mirror in mirrors:
-            with temporary.open("wb") as file:
+        with file:
+            for mirror in mirrors:
+                file.seek(0)
+                file.truncate()
                 try:
-                    # The right file is never much longer than its content, however it is
-                    # compressed.
-                    limit = math.prod(SHAPES[name]) + 2**16
                     fetch(f"{mirror.rstrip('/')}/{name}.gz", _AtMost(file, limit), None)
                     _read(temporary, FILES[name], SHAPES[name])
+                    break
                 except Exception as error:  # whatever went wrong, the next mirror may do better
                     failures.append(f"{mirror} said: {textwrap.shorten(str(error), 200)}")
-                    continue
-            os.replace(temporary, folder / f"{name}.gz")
-            return
+            else:
+                raise FileNotFoundError(
+                    f"{name} could not be fetched ({'; '.join(failures)}): try again later, or put "
+                    f"{name}.gz from any copy of MNIST into {folder} by hand"
+                )
+        os.replace(temporary, folder / f"{name}.gz")
     finally:
         temporary.unlink(missing_ok=True)
-    raise FileNotFoundError(
-        f"{name} could not be fetched ({'; '.join(failures)}): try again later, or put {name}.gz "
-        f"from any copy of MNIST into {folder} by hand"
-    )
 
 
 def _stay_with_https(response, **_) -> None:
