@@ -13,16 +13,13 @@ banded matrix, a spline shift is a product with a small matrix from each side, a
 reading an image between its pixels, is `_sample_bilinear`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import lru_cache
-from numbers import Integral, Real
 
 import numpy as np
-from scipy import ndimage, special
+from scipy import special
 
-RandomSource = np.random.RandomState | np.random.Generator
+from mlpcw import checks
 
 NOISE_STANDARD_DEVIATION = 0.1**0.5
 """Standard deviation of the report's noise, in units of full white: its variance is 0.1."""
@@ -33,7 +30,7 @@ NOISE_STANDARD_DEVIATION = 0.1**0.5
 
 def random_distortion(
     inputs: np.ndarray,
-    rng: RandomSource | None,
+    rng: checks.Rng | None,
     alpha: float = 34.0,
     sigma: float = 4.0,
     fraction: float = 0.25,
@@ -56,13 +53,13 @@ def random_distortion(
         A new array of the shape and dtype of `inputs`.
 
     Raises:
-        ValueError: If an argument is out of its range or `inputs` are not images.
-        TypeError: If `rng` is no random generator or `inputs` are not floating-point numbers.
+        TypeError: If an argument, or the dtype of `inputs`, is of the wrong kind.
+        ValueError: If an argument is out of its range, or `inputs` are not images.
     """
-    alpha = _check_strength("alpha", alpha, "pixels")
-    sigma = _check_sigma(sigma)
+    alpha = checks.number("alpha", alpha, low=0, unit="pixels")
+    sigma = checks.number("sigma", sigma, low=0, above=True, unit="pixels")
 
-    def transform(images: np.ndarray, rng: RandomSource) -> np.ndarray:
+    def transform(images: np.ndarray, rng: checks.Rng) -> np.ndarray:
         num_images, height, width = images.shape
         noise = rng.random((num_images, 2, height, width)) * 2 - 1
         return distort(images, displacement_fields(noise, alpha, sigma))
@@ -72,7 +69,7 @@ def random_distortion(
 
 def random_noise(
     inputs: np.ndarray,
-    rng: RandomSource | None,
+    rng: checks.Rng | None,
     std: float = NOISE_STANDARD_DEVIATION,
     fraction: float = 0.25,
     per_pixel: bool = False,
@@ -94,12 +91,12 @@ def random_noise(
         A new array of the shape and dtype of `inputs`. Values are not clipped.
 
     Raises:
-        ValueError: If an argument is out of its range or `inputs` are not images.
-        TypeError: If `rng` is no random generator or `inputs` are not floating-point numbers.
+        TypeError: If an argument, or the dtype of `inputs`, is of the wrong kind.
+        ValueError: If an argument is out of its range, or `inputs` are not images.
     """
-    std = _check_strength("std", std, "units of full white")
+    std = checks.number("std", std, low=0)
 
-    def transform(images: np.ndarray, rng: RandomSource) -> np.ndarray:
+    def transform(images: np.ndarray, rng: checks.Rng) -> np.ndarray:
         num_images, height, width = images.shape
         shape = (num_images, height, width) if per_pixel else (num_images, 1, 1)
         return images + rng.normal(0.0, std, size=shape)
@@ -109,7 +106,7 @@ def random_noise(
 
 def random_shift(
     inputs: np.ndarray,
-    rng: RandomSource | None,
+    rng: checks.Rng | None,
     max_shift: float = 4.0,
     fraction: float = 0.25,
     order: int = 3,
@@ -131,13 +128,13 @@ def random_shift(
         A new array of the shape and dtype of `inputs`; what moves in from outside is 0.
 
     Raises:
-        ValueError: If an argument is out of its range or `inputs` are not images.
-        TypeError: If `rng` is no random generator or `inputs` are not floating-point numbers.
+        TypeError: If an argument, or the dtype of `inputs`, is of the wrong kind.
+        ValueError: If an argument is out of its range, or `inputs` are not images.
     """
-    max_shift = _check_strength("max_shift", max_shift, "pixels")
-    order = _check_order(order)
+    max_shift = checks.number("max_shift", max_shift, low=0, unit="pixels")
+    order = checks.whole_number("order", order, low=0, high=5)
 
-    def transform(images: np.ndarray, rng: RandomSource) -> np.ndarray:
+    def transform(images: np.ndarray, rng: checks.Rng) -> np.ndarray:
         offsets = rng.uniform(-1, 1, size=(len(images), 2)) * max_shift
         return shift(images, offsets, order)
 
@@ -146,7 +143,7 @@ def random_shift(
 
 def random_rotation(
     inputs: np.ndarray,
-    rng: RandomSource | None,
+    rng: checks.Rng | None,
     max_angle: float = 30.0,
     fraction: float = 0.25,
 ) -> np.ndarray:
@@ -165,12 +162,12 @@ def random_rotation(
         A new array of the shape and dtype of `inputs`; what turns in from outside is 0.
 
     Raises:
-        ValueError: If an argument is out of its range or `inputs` are not images.
-        TypeError: If `rng` is no random generator or `inputs` are not floating-point numbers.
+        TypeError: If an argument, or the dtype of `inputs`, is of the wrong kind.
+        ValueError: If an argument is out of its range, or `inputs` are not images.
     """
-    max_angle = _check_strength("max_angle", max_angle, "degrees")
+    max_angle = checks.number("max_angle", max_angle, low=0, unit="degrees")
 
-    def transform(images: np.ndarray, rng: RandomSource) -> np.ndarray:
+    def transform(images: np.ndarray, rng: checks.Rng) -> np.ndarray:
         return rotate(images, rng.uniform(-1, 1, size=len(images)) * max_angle)
 
     return _augment(inputs, rng, fraction, transform)
@@ -181,23 +178,17 @@ def random_rotation(
 
 def _augment(
     inputs: np.ndarray,
-    rng: RandomSource | None,
+    rng: checks.Rng | None,
     fraction: float,
-    transform: Callable[[np.ndarray, RandomSource], np.ndarray],
+    transform: Callable[[np.ndarray, checks.Rng], np.ndarray],
 ) -> np.ndarray:
     """Returns a copy of `inputs` in which a random `fraction` of the images is transformed.
 
     The order of the draws is part of the contract, since it lets runs of 2016 be replayed digit
     for digit: first `choice` of the images, then whatever `transform` draws.
     """
-    if rng is None:
-        rng = np.random.default_rng()
-    elif not isinstance(rng, RandomSource):
-        raise TypeError(
-            "rng must be a numpy RandomState, a numpy Generator or None, "
-            f"got {type(rng).__name__}"
-        )
-    fraction = _check_number("fraction", fraction, "a number from 0 to 1", 0.0, 1.0)
+    rng = checks.as_rng(rng)
+    fraction = checks.number("fraction", fraction, low=0, high=1)
     # C order, so that the view of the copy as images is a view
     outputs = np.array(inputs, order="C")
     images = _as_images(outputs)  # (batch_size, height, width)
@@ -221,34 +212,6 @@ def _as_images(inputs: np.ndarray) -> np.ndarray:
         "inputs must have shape (batch_size, side * side) or (batch_size, height, width), "
         f"got {inputs.shape}"
     )
-
-
-def _check_number(name: str, value: float, allowed: str, low: float, high: float) -> float:
-    """Returns `value` as a float if it is a number in [low, high]; NaN is in no interval."""
-    if isinstance(value, Real) and low <= value <= high:
-        return float(value)
-    raise ValueError(f"{name} must be {allowed}, got {value!r}")
-
-
-def _check_strength(name: str, value: float, unit: str) -> float:
-    """Returns `value` if it is finite and at least 0."""
-    return _check_number(name, value, f"a finite number of {unit}, at least 0", 0.0, _LARGEST)
-
-
-def _check_sigma(sigma: float) -> float:
-    """Returns `sigma` if it is finite and greater than 0."""
-    return _check_number("sigma", sigma, "a positive number of pixels", _SMALLEST, _LARGEST)
-
-
-def _check_order(order: int) -> int:
-    """Returns `order` if SciPy has splines of that order."""
-    if isinstance(order, Integral) and not isinstance(order, bool) and 0 <= order <= 5:
-        return int(order)
-    raise ValueError(f"order must be a whole number from 0 to 5, got {order!r}")
-
-
-_SMALLEST = float(np.finfo(float).tiny)
-_LARGEST = float(np.finfo(float).max)
 
 
 # ---- elastic distortion ----------------------------------------------------------------------
@@ -356,20 +319,25 @@ def _sample_bilinear(images: np.ndarray, y: np.ndarray, x: np.ndarray) -> np.nda
     num_images, height, width = images.shape
     inside = (y >= 0) & (y <= height - 1) & (x >= 0) & (x <= width - 1)
     y, x = np.where(inside, y, 0.0), np.where(inside, x, 0.0)
-    # one row and one column of zeros more, so that a pixel of the far border has neighbours too
-    stride = width + 1
-    padded = np.zeros((num_images, height + 1, stride))
-    padded[:, :height, :width] = images
-    pixels = padded.ravel()
-
     top, left = y.astype(np.intp), x.astype(np.intp)  # rounds down: no coordinate is negative
-    y -= top
-    x -= left
-    first = np.arange(num_images)[:, None, None] * ((height + 1) * stride)
-    corner = first + top * stride + left
-    upper = pixels[corner] * (1 - x) + pixels[corner + 1] * x
-    lower = pixels[corner + stride] * (1 - x) + pixels[corner + stride + 1] * x
-    return (upper * (1 - y) + lower * y) * inside
+    # 1 - (1 - y) may differ from y in its last bit: it is what SciPy computes, as is the order of
+    # the products and of the sum below, so that the values are equal to the last bit.
+    weight_top, weight_left = 1 - (y - top), 1 - (x - left)
+    weight_bottom, weight_right = 1 - weight_top, 1 - weight_left
+
+    # one row and one column of zeros more, so that pixels of the far border have neighbours too
+    padded = np.zeros((num_images, height + 1, width + 1))
+    padded[:, :height, :width] = images
+    pixels = padded.ravel()  # (num_images * (height + 1) * (width + 1),)
+    below = width + 1  # from a pixel to the one below it
+    image = np.arange(num_images)[:, None, None]
+    corner = (image * (height + 1) + top) * below + left
+
+    values = pixels.take(corner) * weight_top * weight_left
+    values += pixels.take(corner + 1) * weight_top * weight_right
+    values += pixels.take(corner + below) * weight_bottom * weight_left
+    values += pixels.take(corner + below + 1) * weight_bottom * weight_right
+    return values * inside
 
 
 # ---- shift -----------------------------------------------------------------------------------
@@ -408,47 +376,62 @@ def _shift_matrices(size: int, offsets: np.ndarray, order: int) -> np.ndarray:
     Returns:
         Shape (num_offsets, size, size): row i holds the weights of the pixels in output i.
     """
-    coefficients = _spline_coefficient_matrix(size, order)
     positions = np.arange(size) - offsets[:, None]  # (num_offsets, size): where output i is read
-    nearest = np.floor(positions + 0.5)
-    first = nearest - order // 2 if order % 2 == 0 else np.floor(positions) - order // 2
-    matrices = np.zeros((len(offsets), size, size))
-    for tap in range(order + 1):
-        index = first + tap
-        weights = _spline(index - positions, order)
-        matrices += weights[:, :, None] * coefficients[_mirror(index.astype(int), size)]
+    matrices = _spline_matrices(positions, order) @ _coefficient_matrix(size, order)
     # An interpolating spline passes through its pixels: a whole shift copies them. Said outright,
-    # so that it does so exactly.
-    whole = positions == nearest
-    matrices[whole] = np.eye(size)[np.clip(nearest[whole].astype(int), 0, size - 1)]
+    # so that it copies them exactly.
+    whole = positions == np.rint(positions)
+    pixels = np.clip(positions[whole].astype(int), 0, size - 1)
+    matrices[whole] = np.eye(size)[pixels]
     matrices[(positions < 0) | (positions > size - 1)] = 0.0
     return matrices
 
 
 @lru_cache(maxsize=16)
-def _spline_coefficient_matrix(size: int, order: int) -> np.ndarray:
-    """Returns the (size, size) matrix that turns `size` pixels into spline coefficients."""
-    if order < 2 or size == 1:
-        matrix = np.eye(size)  # of these splines the pixels are the coefficients
-    else:
-        matrix = ndimage.spline_filter1d(np.eye(size), order, axis=0, mode="mirror")
+def _coefficient_matrix(size: int, order: int) -> np.ndarray:
+    """Returns the matrix from `size` pixels to the coefficients of the spline through them.
+
+    It undoes the matrix that reads a spline at its own pixels. SciPy calls this the prefilter.
+    """
+    matrix = np.linalg.inv(_spline_matrices(np.arange(size)[None], order)[0])
     matrix.flags.writeable = False  # it is shared by all who ask for it
     return matrix
 
 
-def _mirror(index: np.ndarray, size: int) -> np.ndarray:
-    """Reflects indices outside [0, size) at the centres of the border pixels, as SciPy does."""
-    if size == 1:
-        return np.zeros_like(index)
-    index = np.abs(index) % (2 * size - 2)
-    return np.minimum(index, 2 * size - 2 - index)
+def _spline_matrices(positions: np.ndarray, order: int) -> np.ndarray:
+    """Returns the matrices that read splines at given positions from their coefficients.
+
+    Args:
+        positions: Pixels, shape (num_matrices, size).
+        order: Order of the splines.
+
+    Returns:
+        Shape (num_matrices, size, size). Coefficients beyond the border are those mirrored at the
+        centre of the border pixel, as SciPy has it.
+    """
+    num_matrices, size = positions.shape
+    matrix, row = np.ogrid[:num_matrices, :size]
+    # a spline of order n is a sum of n + 1 bumps: those at `first` and at the n pixels after it
+    first = np.floor(positions - (order + 1) / 2).astype(int) + 1
+    matrices = np.zeros((num_matrices, size, size))
+    for pixel in (first + step for step in range(order + 1)):
+        # each (matrix, row) stands here once, so that += adds every weight
+        matrices[matrix, row, _mirror(pixel, size)] += _bump(positions - pixel, order)
+    return matrices
 
 
-def _spline(distance: np.ndarray, order: int) -> np.ndarray:
-    """Returns the centred B-spline of an order at a distance in pixels: de Boor's recursion."""
+def _bump(x: np.ndarray, order: int) -> np.ndarray:
+    """Returns the B-spline centred on 0 at `x` pixels, by de Boor's recursion."""
     if order == 0:
-        return ((-0.5 < distance) & (distance <= 0.5)).astype(float)  # a half rounds up
+        return ((x >= -0.5) & (x < 0.5)).astype(float)
     half_width = (order + 1) / 2
-    rising = (half_width + distance) * _spline(distance + 0.5, order - 1)
-    falling = (half_width - distance) * _spline(distance - 0.5, order - 1)
+    rising = (half_width + x) * _bump(x + 0.5, order - 1)
+    falling = (half_width - x) * _bump(x - 0.5, order - 1)
     return (rising + falling) / order
+
+
+def _mirror(pixel: np.ndarray, size: int) -> np.ndarray:
+    """Returns pixels beyond the border reflected at the centre of the border pixel."""
+    period = max(2 * (size - 1), 1)
+    pixel = pixel % period
+    return np.minimum(pixel, period - pixel) if size > 1 else pixel
