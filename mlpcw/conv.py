@@ -2,33 +2,37 @@
 
 A convolutional layer slides small kernels over images. This module holds the three operations that
 it needs, the outputs (`convolve`) and the gradients with respect to its inputs (`grad_inputs`) and
-to its kernels (`grad_kernels`), each in three ways that give the same numbers:
+to its kernels (`grad_kernels`), each by three methods that agree:
 
 * "loop" is the report's own algorithm (Part 3), a triple loop over `scipy.signal.convolve2d`. It is
   slow, and it is the one to read first.
-* "im2col" copies the patch of the image under each output pixel into a matrix, so that the whole
-  convolution is one product of matrices (Chellapilla, Puri and Simard 2006).
-* "toeplitz" copies only the rows under each row of the output, and writes each kernel as a banded
-  (Toeplitz) matrix. That multiplies by many zeros but copies far less: best for few channels.
+* "im2col" copies the patch of the image under each output pixel into a column of a matrix, so that
+  all of the convolution is a product of matrices (Chellapilla, Puri and Simard 2006).
+* "toeplitz" copies only the rows under each row of the output, and writes the kernels as one banded
+  (Toeplitz) matrix. It multiplies by many zeros, but it copies far less.
 
-Convolutions are 'valid', with stride 1, and true convolutions: the kernels are flipped. With
-channels c, output channels o and kernels of K1 x K2,
+The last two make an affine layer of the convolution: the copied pixels are its inputs, the matrix
+made of the kernels is its weights, and the three operations are its three products. What comes out
+for a copied pixel is added up where the pixel was copied from, and likewise for the kernels.
 
-    outputs[b, o, i, j] = sum over c, a, d of kernels[o, c, a, d] inputs[b, c, i+K1-1-a, j+K2-1-d]
+Convolutions are 'valid', with stride 1, and true convolutions: the kernels are flipped. With output
+channels o, input channels c and kernels of kernel_height K1 and kernel_width K2,
 
-Everywhere inputs are (batch_size, num_input_channels, height, width), kernels are
-(num_output_channels, num_input_channels, kernel_height, kernel_width), and outputs, and gradients
-with respect to them, are (batch_size, num_output_channels, height - kernel_height + 1,
-width - kernel_width + 1). Biases are the layer's business.
+    outputs[b, o, i, j] = sum over c, p, q of
+        kernels[o, c, K1 - 1 - p, K2 - 1 - q] * inputs[b, c, i + p, j + q]
+
+In the comments below B is batch_size, C and O the numbers of input and output channels, H and W
+height and width of the inputs, OH = H - K1 + 1 and OW = W - K2 + 1 those of the outputs. Biases are
+the layer's business.
 """
-
-from __future__ import annotations
 
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided, sliding_window_view
+from numpy.lib.stride_tricks import sliding_window_view
+
+from mlpcw import checks
 
 # ---- the three operations --------------------------------------------------------------------
 
@@ -42,17 +46,20 @@ def convolve(inputs: np.ndarray, kernels: np.ndarray, method: str | None = None)
         method: A name in `METHODS`; None means what `choose_method` says.
 
     Returns:
-        Outputs, shape (batch_size, num_output_channels, output_height, output_width).
+        Outputs, shape (batch_size, num_output_channels, height - kernel_height + 1,
+        width - kernel_width + 1), in the common dtype of inputs and kernels.
 
     Raises:
         ValueError: If the shapes do not fit each other, or the method is unknown.
     """
-    inputs, kernels = _as_floats(inputs, kernels)
-    _check_four("inputs", inputs)
-    _check_four("kernels", kernels)
-    _check_channels("inputs", inputs, 1, "kernels", kernels, 1, "input")
-    _check_fits("kernels", kernels, "inputs", inputs)
-    return _get_method(method, inputs.shape, kernels.shape).convolve(inputs, kernels)
+    inputs, kernels = _as_floats(inputs=inputs, kernels=kernels)
+    if inputs.shape[1] != kernels.shape[1]:
+        raise ValueError(
+            "inputs and kernels must have the same number of input channels (axis 1 of both), "
+            f"got shapes {inputs.shape} and {kernels.shape}"
+        )
+    _check_fits("kernels", kernels, inputs)
+    return _find_method(method, inputs.shape[3], kernels.shape).convolve(inputs, kernels)
 
 
 def grad_inputs(
@@ -66,25 +73,20 @@ def grad_inputs(
         method: A name in `METHODS`; None means what `choose_method` says.
 
     Returns:
-        Gradients with respect to the inputs, shape
-        (batch_size, num_input_channels, height, width).
+        Gradients with respect to the inputs, shape (batch_size, num_input_channels,
+        output_height + kernel_height - 1, output_width + kernel_width - 1).
 
     Raises:
         ValueError: If the shapes do not fit each other, or the method is unknown.
     """
-    kernels, grads = _as_floats(kernels, grads_wrt_outputs)
-    _check_four("kernels", kernels)
-    _check_four("grads_wrt_outputs", grads)
-    _check_channels("grads_wrt_outputs", grads, 1, "kernels", kernels, 0, "output")
-    batch_size, _, output_height, output_width = grads.shape
-    _, num_input_channels, kernel_height, kernel_width = kernels.shape
-    inputs_shape = (
-        batch_size,
-        num_input_channels,
-        output_height + kernel_height - 1,
-        output_width + kernel_width - 1,
-    )
-    return _get_method(method, inputs_shape, kernels.shape).grad_inputs(kernels, grads)
+    kernels, grads = _as_floats(kernels=kernels, grads_wrt_outputs=grads_wrt_outputs)
+    if grads.shape[1] != kernels.shape[0]:
+        raise ValueError(
+            "grads_wrt_outputs and kernels must have the same number of output channels (axis 1 "
+            f"and axis 0), got shapes {grads.shape} and {kernels.shape}"
+        )
+    width = grads.shape[3] + kernels.shape[3] - 1
+    return _find_method(method, width, kernels.shape).grad_inputs(kernels, grads)
 
 
 def grad_kernels(
@@ -98,72 +100,59 @@ def grad_kernels(
         method: A name in `METHODS`; None means what `choose_method` says.
 
     Returns:
-        Gradients with respect to the kernels, shape
-        (num_output_channels, num_input_channels, kernel_height, kernel_width), where
-        kernel_height is height - output_height + 1 and kernel_width likewise.
+        Gradients with respect to the kernels, shape (num_output_channels, num_input_channels,
+        height - output_height + 1, width - output_width + 1).
 
     Raises:
         ValueError: If the shapes do not fit each other, or the method is unknown.
     """
-    inputs, grads = _as_floats(inputs, grads_wrt_outputs)
-    _check_four("inputs", inputs)
-    _check_four("grads_wrt_outputs", grads)
+    inputs, grads = _as_floats(inputs=inputs, grads_wrt_outputs=grads_wrt_outputs)
     if len(inputs) != len(grads):
         raise ValueError(
-            "inputs and grads_wrt_outputs must have the same batch size, "
+            "inputs and grads_wrt_outputs must have the same batch size (axis 0 of both), "
             f"got shapes {inputs.shape} and {grads.shape}"
         )
-    _check_fits("grads_wrt_outputs", grads, "inputs", inputs)
-    kernels_shape = (
-        grads.shape[1],
-        inputs.shape[1],
-        inputs.shape[2] - grads.shape[2] + 1,
-        inputs.shape[3] - grads.shape[3] + 1,
-    )
-    return _get_method(method, inputs.shape, kernels_shape).grad_kernels(inputs, grads)
+    _check_fits("grads_wrt_outputs", grads, inputs)
+    kernels_shape = _kernels_shape(inputs, grads)
+    return _find_method(method, inputs.shape[3], kernels_shape).grad_kernels(inputs, grads)
 
 
-def _as_floats(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns both arrays in their common floating-point type, at least float32.
+def _as_floats(**arrays: np.ndarray) -> list[np.ndarray]:
+    """Returns the named arrays in their common floating-point dtype, once they have four axes.
 
-    Two float32 arrays stay float32; images in float32 meet kernels in float64 in float64.
+    So float32 stays float32, and images in float32 meet kernels in float64 in float64.
     """
-    dtype = np.result_type(first, second, np.float32)
-    return np.asarray(first, dtype), np.asarray(second, dtype)
-
-
-def _check_four(name: str, array: np.ndarray) -> None:
-    if array.ndim != 4:
+    for name, array in arrays.items():
         axes = (
             "(num_output_channels, num_input_channels, kernel_height, kernel_width)"
             if name == "kernels"
             else "(batch_size, num_channels, height, width)"
         )
-        raise ValueError(f"{name} must have 4 dimensions, {axes}, got shape {array.shape}")
+        if np.ndim(array) != 4 or 0 in np.shape(array):
+            raise ValueError(f"{name} must have shape {axes}, without 0, got {np.shape(array)}")
+    dtype = np.result_type(*arrays.values(), np.float32)
+    return [np.asarray(array, dtype) for array in arrays.values()]
 
 
-def _check_channels(
-    name: str,
-    array: np.ndarray,
-    axis: int,
-    other_name: str,
-    other: np.ndarray,
-    other_axis: int,
-    kind: str,
-) -> None:
-    if array.shape[axis] != other.shape[other_axis]:
+def _check_fits(name: str, array: np.ndarray, inputs: np.ndarray) -> None:
+    (height, width), (input_height, input_width) = array.shape[2:], inputs.shape[2:]
+    if height > input_height or width > input_width:
         raise ValueError(
-            f"{name} of shape {array.shape} have {array.shape[axis]} {kind} channels, "
-            f"but {other_name} of shape {other.shape} have {other.shape[other_axis]}"
+            f"{name} must be at most as high and as wide as inputs, {input_height} x "
+            f"{input_width}, got shapes {array.shape} and {inputs.shape}"
         )
 
 
-def _check_fits(name: str, array: np.ndarray, image_name: str, images: np.ndarray) -> None:
-    if min(array.shape[2:]) < 1 or array.shape[2] > images.shape[2] or array.shape[3] > images.shape[3]:
-        raise ValueError(
-            f"the last two dimensions of {name} must be at least 1 and at most those of "
-            f"{image_name}, got shapes {array.shape} and {images.shape}"
-        )
+def _kernels_shape(inputs: np.ndarray, grads: np.ndarray) -> tuple[int, int, int, int]:
+    """Returns (O, C, K1, K2), which follows from the shapes of inputs and outputs."""
+    _, num_input_channels, height, width = inputs.shape
+    _, num_output_channels, output_height, output_width = grads.shape
+    kernel_height, kernel_width = height - output_height + 1, width - output_width + 1
+    return num_output_channels, num_input_channels, kernel_height, kernel_width
+
+
+def _flipped(kernels: np.ndarray) -> np.ndarray:
+    return kernels[:, :, ::-1, ::-1]
 
 
 # ---- "loop": the report's algorithm ----------------------------------------------------------
@@ -225,135 +214,153 @@ def _loop_grad_kernels(inputs: np.ndarray, grads: np.ndarray) -> np.ndarray:
 
 
 def _im2col_convolve(inputs: np.ndarray, kernels: np.ndarray) -> np.ndarray:
-    patches, output_shape = _patches(inputs, kernels.shape[2], kernels.shape[3])
-    outputs = _flipped(kernels).reshape(len(kernels), -1) @ patches  # (B, O, OH * OW)
-    return outputs.reshape(len(inputs), len(kernels), *output_shape)  # (B, O, OH, OW)
+    num_output_channels, _, kernel_height, kernel_width = kernels.shape
+    batch_size, _, height, width = inputs.shape
+    matrix = _flipped(kernels).reshape(num_output_channels, -1)  # (O, C * K1 * K2)
+    outputs = matrix @ _patches(inputs, kernel_height, kernel_width)  # (B, O, OH * OW)
+    output_height, output_width = height - kernel_height + 1, width - kernel_width + 1
+    return outputs.reshape(batch_size, num_output_channels, output_height, output_width)
 
 
 def _im2col_grad_inputs(kernels: np.ndarray, grads: np.ndarray) -> np.ndarray:
-    batch_size, num_output_channels, output_height, output_width = grads.shape
-    _, num_input_channels, kernel_height, kernel_width = kernels.shape
-    matrix = _flipped(kernels).reshape(num_output_channels, -1).T  # (C * K1 * K2, O)
-    flat_grads = grads.reshape(batch_size, num_output_channels, -1)  # (B, O, OH * OW)
-    patches = (matrix @ flat_grads).reshape(  # (B, C, K1, K2, OH, OW)
+    num_output_channels, num_input_channels, kernel_height, kernel_width = kernels.shape
+    batch_size, _, output_height, output_width = grads.shape
+    matrix = _flipped(kernels).reshape(num_output_channels, -1)  # (O, C * K1 * K2)
+    columns = grads.reshape(batch_size, num_output_channels, -1)  # (B, O, OH * OW)
+    patches = (matrix.T @ columns).reshape(  # (B, C, K1, K2, OH, OW)
         batch_size, num_input_channels, kernel_height, kernel_width, output_height, output_width
     )
     height, width = output_height + kernel_height - 1, output_width + kernel_width - 1
     grads_wrt_inputs = np.zeros((batch_size, num_input_channels, height, width), grads.dtype)
-    for a in range(kernel_height):
-        for d in range(kernel_width):
-            window = grads_wrt_inputs[:, :, a : a + output_height, d : d + output_width]
-            window += patches[:, :, a, d]
+    for p in range(kernel_height):
+        for q in range(kernel_width):
+            window = grads_wrt_inputs[:, :, p : p + output_height, q : q + output_width]
+            window += patches[:, :, p, q]
     return grads_wrt_inputs
 
 
 def _im2col_grad_kernels(inputs: np.ndarray, grads: np.ndarray) -> np.ndarray:
-    batch_size, num_output_channels, output_height, output_width = grads.shape
-    num_input_channels = inputs.shape[1]
-    kernel_height = inputs.shape[2] - output_height + 1
-    kernel_width = inputs.shape[3] - output_width + 1
-    patches, _ = _patches(inputs, kernel_height, kernel_width)
-    flat_grads = grads.reshape(batch_size, num_output_channels, -1)  # (B, O, OH * OW)
-    flipped = (flat_grads @ patches.transpose(0, 2, 1)).sum(axis=0)  # (O, C * K1 * K2)
+    num_output_channels, num_input_channels, kernel_height, kernel_width = _kernels_shape(
+        inputs, grads
+    )
+    columns = grads.reshape(len(grads), num_output_channels, -1)  # (B, O, OH * OW)
+    patches = _patches(inputs, kernel_height, kernel_width)
+    grads_wrt_matrix = (columns @ patches.transpose(0, 2, 1)).sum(axis=0)  # (O, C * K1 * K2)
     return _flipped(
-        flipped.reshape(num_output_channels, num_input_channels, kernel_height, kernel_width)
+        grads_wrt_matrix.reshape(
+            num_output_channels, num_input_channels, kernel_height, kernel_width
+        )
     )
 
 
-def _patches(
-    inputs: np.ndarray, kernel_height: int, kernel_width: int
-) -> tuple[np.ndarray, tuple[int, int]]:
-    """Returns (batch_size, C * K1 * K2, OH * OW) and (OH, OW)."""
+def _patches(inputs: np.ndarray, kernel_height: int, kernel_width: int) -> np.ndarray:
+    """Copies the patch under each output pixel into a column: (B, C * K1 * K2, OH * OW).
+
+    An image's columns stand together, so its outputs need no further transposition. The copy takes
+    K1 * K2 times the memory of the images.
+    """
     windows = sliding_window_view(inputs, (kernel_height, kernel_width), axis=(2, 3))
     batch_size, num_channels, output_height, output_width = windows.shape[:4]
     patches = windows.transpose(0, 1, 4, 5, 2, 3)  # (B, C, K1, K2, OH, OW)
-    patches = patches.reshape(
+    return patches.reshape(
         batch_size, num_channels * kernel_height * kernel_width, output_height * output_width
     )
-    return patches, (output_height, output_width)
-
-
-def _flipped(kernels: np.ndarray) -> np.ndarray:
-    return kernels[:, :, ::-1, ::-1]
 
 
 # ---- "toeplitz": rows times a banded matrix --------------------------------------------------
 
 
 def _toeplitz_convolve(inputs: np.ndarray, kernels: np.ndarray) -> np.ndarray:
-    batch_size, _, height, width = inputs.shape
     num_output_channels, _, kernel_height, kernel_width = kernels.shape
-    output_width = width - kernel_width + 1
-    rows = _rows(inputs, kernel_height)
-    outputs = rows @ _banded_matrix(kernels, width)  # (B * OH, O * OW)
-    outputs = outputs.reshape(batch_size, -1, num_output_channels, output_width)  # B, OH, O, OW
+    batch_size, _, height, width = inputs.shape
+    outputs = _rows(inputs, kernel_height) @ _banded_matrix(kernels, width).T  # (B * OH, O * OW)
+    output_height, output_width = height - kernel_height + 1, width - kernel_width + 1
+    outputs = outputs.reshape(batch_size, output_height, num_output_channels, output_width)
     return np.ascontiguousarray(outputs.transpose(0, 2, 1, 3))  # (B, O, OH, OW)
 
 
 def _toeplitz_grad_inputs(kernels: np.ndarray, grads: np.ndarray) -> np.ndarray:
-    # A full correlation: a convolution of the gradients, in a frame of zeros, with the kernels
-    # turned by 180 degrees and with their two kinds of channels exchanged.
-    batch_size, num_output_channels, output_height, output_width = grads.shape
-    top, left = kernels.shape[2] - 1, kernels.shape[3] - 1
-    framed = np.zeros(
-        (batch_size, num_output_channels, output_height + 2 * top, output_width + 2 * left),
-        grads.dtype,
+    _, num_input_channels, kernel_height, kernel_width = kernels.shape
+    batch_size, _, output_height, output_width = grads.shape
+    height, width = output_height + kernel_height - 1, output_width + kernel_width - 1
+    rows = (_output_rows(grads) @ _banded_matrix(kernels, width)).reshape(
+        batch_size, output_height, num_input_channels, kernel_height, width
     )
-    framed[:, :, top : top + output_height, left : left + output_width] = grads
-    return _toeplitz_convolve(framed, _flipped(kernels).transpose(1, 0, 2, 3))
+    rows = rows.transpose(0, 2, 1, 3, 4)  # (B, C, OH, K1, W)
+    grads_wrt_inputs = np.zeros((batch_size, num_input_channels, height, width), grads.dtype)
+    for p in range(kernel_height):
+        grads_wrt_inputs[:, :, p : p + output_height] += rows[:, :, :, p]
+    return grads_wrt_inputs
 
 
 def _toeplitz_grad_kernels(inputs: np.ndarray, grads: np.ndarray) -> np.ndarray:
-    batch_size, num_input_channels, height, width = inputs.shape
-    _, num_output_channels, output_height, output_width = grads.shape
-    kernel_height, kernel_width = height - output_height + 1, width - output_width + 1
-    rows = _rows(inputs, kernel_height)
-    grad_rows = grads.transpose(0, 2, 1, 3).reshape(len(rows), -1)  # (B * OH, O * OW)
-    matrix = (rows.T @ grad_rows).reshape(  # gradient of the banded matrix: (C, K1, W, O, OW)
-        num_input_channels, kernel_height, width, num_output_channels, output_width
+    kernels_shape = _kernels_shape(inputs, grads)
+    num_output_channels, num_input_channels, kernel_height, kernel_width = kernels_shape
+    width, output_width = inputs.shape[3], grads.shape[3]
+    grads_wrt_matrix = _output_rows(grads).T @ _rows(inputs, kernel_height)
+    grads_wrt_matrix = grads_wrt_matrix.reshape(
+        num_output_channels, output_width, num_input_channels, kernel_height, width
     )
-    # element d of a flipped kernel stands at (d + j, j) for every output column j
-    c, a, w, o, j = matrix.strides
-    diagonals = as_strided(
-        matrix,
-        (num_output_channels, num_input_channels, kernel_height, kernel_width, output_width),
-        (o, c, a, w, w + j),
-    )
-    return _flipped(diagonals.sum(axis=-1))
+    grads_wrt_kernels = np.empty(kernels_shape, inputs.dtype)
+    for q in range(kernel_width):
+        diagonals = _diagonals(grads_wrt_matrix, q)
+        _flipped(grads_wrt_kernels)[:, :, :, q] = diagonals.sum(axis=-1)
+    return grads_wrt_kernels
 
 
 def _rows(inputs: np.ndarray, kernel_height: int) -> np.ndarray:
-    """Returns, for each row of the output, the rows under it: (B * OH, C * K1 * W)."""
+    """Copies the K1 rows under each row of the output into one: (B * OH, C * K1 * W).
+
+    For one channel they are neighbours in memory already, so the copy is of long runs. It takes K1
+    times the memory of the images.
+    """
     windows = sliding_window_view(inputs, kernel_height, axis=2)  # (B, C, OH, W, K1)
     batch_size, num_channels, output_height, width, _ = windows.shape
     rows = windows.transpose(0, 2, 1, 4, 3)  # (B, OH, C, K1, W)
     return rows.reshape(batch_size * output_height, num_channels * kernel_height * width)
 
 
+def _output_rows(grads: np.ndarray) -> np.ndarray:
+    """Returns gradients with respect to the outputs with a row of all channels in one row."""
+    batch_size, num_channels, height, width = grads.shape
+    rows = grads.transpose(0, 2, 1, 3)  # (B, OH, O, OW)
+    return rows.reshape(batch_size * height, num_channels * width)
+
+
 def _banded_matrix(kernels: np.ndarray, width: int) -> np.ndarray:
-    """Returns the matrix by which rows of `width` pixels are convolved: (C * K1 * W, O * OW)."""
+    """Returns the weights that convolve rows of `width` pixels: (O * OW, C * K1 * W)."""
     num_output_channels, num_input_channels, kernel_height, kernel_width = kernels.shape
     output_width = width - kernel_width + 1
     matrix = np.zeros(
-        (num_input_channels, kernel_height, width, num_output_channels, output_width),
+        (num_output_channels, output_width, num_input_channels, kernel_height, width),
         kernels.dtype,
     )
-    c, a, w, o, j = matrix.strides
-    # a view of the band: element d of a flipped kernel at (d + j, j) for every output column j
-    band = as_strided(
-        matrix,
-        (num_output_channels, num_input_channels, kernel_height, kernel_width, output_width),
-        (o, c, a, w, w + j),
-    )
-    band[...] = _flipped(kernels)[..., None]
-    return matrix.reshape(num_input_channels * kernel_height * width, -1)
+    for q in range(kernel_width):
+        _diagonals(matrix, q)[...] = _flipped(kernels)[:, :, :, q, None]
+    return matrix.reshape(num_output_channels * output_width, -1)
+
+
+def _diagonals(matrix: np.ndarray, q: int) -> np.ndarray:
+    """Returns a view of where a banded matrix holds column q of the flipped kernels.
+
+    Output pixel j is made of input pixels j + q, so that is at (j, j + q), for every j.
+
+    Args:
+        matrix: Shape (O, OW, C, K1, W).
+        q: Column of the flipped kernels.
+
+    Returns:
+        Shape (O, C, K1, OW).
+    """
+    output_width = matrix.shape[1]
+    return np.einsum("ojcpj->ocpj", matrix[..., q : q + output_width])
 
 
 # ---- the choice ------------------------------------------------------------------------------
 
 
 class Method(NamedTuple):
-    """The three operations, by one method."""
+    """The three operations by one method; each takes arrays that fit, of one dtype."""
 
     convolve: Callable[[np.ndarray, np.ndarray], np.ndarray]
     grad_inputs: Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -365,19 +372,30 @@ METHODS = {
     "im2col": Method(_im2col_convolve, _im2col_grad_inputs, _im2col_grad_kernels),
     "toeplitz": Method(_toeplitz_convolve, _toeplitz_grad_inputs, _toeplitz_grad_kernels),
 }
+"""The methods by name, each a named tuple `(convolve, grad_inputs, grad_kernels)`."""
 
 
-def choose_method(inputs_shape: tuple[int, ...], kernels_shape: tuple[int, ...]) -> str:
-    """Returns the name of the fastest method for arrays of these shapes."""
-    num_output_channels, num_input_channels = kernels_shape[:2]
-    return "toeplitz" if num_output_channels * num_input_channels <= 8 else "im2col"
+def choose_method(width: int, kernels_shape: tuple[int, int, int, int]) -> str:
+    """Returns the name of the faster method, "im2col" or "toeplitz", for arrays of these shapes.
+
+    Compares what each copies and multiplies for one row of one channel; batch size, height and
+    number of input channels are factors of both. The unit is the time to copy one number in a long
+    run; 128 multiplications take as long, and copying in runs of OW numbers has an overhead for
+    each run. `benchmarks/convolution.py` measures how good the choice is.
+
+    Args:
+        width: Width of the inputs in pixels.
+        kernels_shape: (num_output_channels, num_input_channels, kernel_height, kernel_width).
+    """
+    num_output_channels, _, _, kernel_width = kernels_shape
+    output_width = width - kernel_width + 1
+    multiplying = num_output_channels * output_width / 128
+    toeplitz = width * (1 + multiplying)
+    im2col = kernel_width * ((output_width + 16) / 4 + multiplying)
+    return "toeplitz" if toeplitz <= im2col else "im2col"
 
 
-def _get_method(
-    name: str | None, inputs_shape: tuple[int, ...], kernels_shape: tuple[int, ...]
-) -> Method:
+def _find_method(name: str | None, width: int, kernels_shape: tuple[int, int, int, int]) -> Method:
     if name is None:
-        name = choose_method(inputs_shape, kernels_shape)
-    if name not in METHODS:
-        raise ValueError(f"method must be None or one of {', '.join(METHODS)}, got {name!r}")
-    return METHODS[name]
+        name = choose_method(width, kernels_shape)
+    return METHODS[checks.one_of("method", name, METHODS)]
