@@ -240,17 +240,12 @@ def _im2col_grad_inputs(kernels: np.ndarray, grads: np.ndarray) -> np.ndarray:
 
 
 def _im2col_grad_kernels(inputs: np.ndarray, grads: np.ndarray) -> np.ndarray:
-    num_output_channels, num_input_channels, kernel_height, kernel_width = _kernels_shape(
-        inputs, grads
-    )
+    kernels_shape = _kernels_shape(inputs, grads)
+    num_output_channels, _, kernel_height, kernel_width = kernels_shape
     columns = grads.reshape(len(grads), num_output_channels, -1)  # (B, O, OH * OW)
     patches = _patches(inputs, kernel_height, kernel_width)
     grads_wrt_matrix = (columns @ patches.transpose(0, 2, 1)).sum(axis=0)  # (O, C * K1 * K2)
-    return _flipped(
-        grads_wrt_matrix.reshape(
-            num_output_channels, num_input_channels, kernel_height, kernel_width
-        )
-    )
+    return np.ascontiguousarray(_flipped(grads_wrt_matrix.reshape(kernels_shape)))
 
 
 def _patches(inputs: np.ndarray, kernel_height: int, kernel_width: int) -> np.ndarray:
