@@ -116,10 +116,10 @@ def softmax(values: np.ndarray) -> np.ndarray:
 
 
 def _fitting(targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
-    """`targets` in the dtype of `outputs`, if the shapes agree."""
+    """`targets` in the dtype of `outputs` (float64 beside whole numbers), if the shapes agree."""
     if np.shape(targets) != np.shape(outputs):
         raise ValueError(
             f"targets of shape {np.shape(targets)} do not fit outputs of shape {np.shape(outputs)}:"
             " they must be equal"
         )
-    return np.asarray(targets, dtype=outputs.dtype)
+    return np.asarray(targets, dtype=np.result_type(outputs, np.float32))

@@ -111,7 +111,7 @@ class _PenalisedLayer(LayerWithParameters):
     """Weights and biases with their penalties: what affine and convolutional layers share."""
 
     def __init__(self, weights, biases, weights_penalty, biases_penalty) -> None:
-        self._params = [weights, biases]
+        self._params = _as_floats([weights, biases])
         self._penalties = [weights_penalty, biases_penalty]
 
     @property
@@ -125,7 +125,7 @@ class _PenalisedLayer(LayerWithParameters):
         given = [np.shape(param) for param in value]
         if given != shapes:
             raise ValueError(f"params of {self} must have shapes {shapes}, got {given}")
-        self._params = list(value)
+        self._params = _as_floats(value)
 
     @property
     def biases(self) -> np.ndarray:
@@ -148,6 +148,12 @@ class _PenalisedLayer(LayerWithParameters):
             if penalty is not None:
                 grad += penalty.grad(param)
         return grads
+
+
+def _as_floats(params: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """The arrays themselves, but whole numbers as float64: inputs take the parameters' dtype."""
+    arrays = [np.asarray(param) for param in params]
+    return [a if np.issubdtype(a.dtype, np.floating) else a.astype(float) for a in arrays]
 
 
 class AffineLayer(_PenalisedLayer):
