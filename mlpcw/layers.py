@@ -225,7 +225,7 @@ class AffineLayer(_PenalisedLayer):
         )
 
     def __repr__(self) -> str:
-        return f"AffineLayer(input_dim={self.input_dim}, output_dim={self.output_dim})"
+        return f"{type(self).__name__}(input_dim={self.input_dim}, output_dim={self.output_dim})"
 
 
 class ConvolutionalLayer(_PenalisedLayer):
@@ -359,7 +359,7 @@ class ReshapeLayer(Layer):
         return grads_wrt_outputs.reshape(inputs.shape)
 
     def __repr__(self) -> str:
-        return f"ReshapeLayer(output_shape={self.output_shape})"
+        return f"{type(self).__name__}(output_shape={self.output_shape})"
 
 
 class SigmoidLayer(Layer):
@@ -484,7 +484,7 @@ class DropoutLayer(StochasticLayer):
         return grads_wrt_outputs * factor
 
     def __repr__(self) -> str:
-        return f"DropoutLayer(incl_prob={self.incl_prob})"
+        return f"{type(self).__name__}(incl_prob={self.incl_prob})"
 
 
 class MaxPoolingLayer(Layer):
