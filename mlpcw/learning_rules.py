@@ -51,7 +51,7 @@ class GradientDescentLearningRule:
                 and the shapes given to `initialise`.
 
         Raises:
-            ValueError: If the number of gradients is not that of the parameters.
+            ValueError: If the gradients are not as many as the parameters, or of other shapes.
         """
         for index, grad in self._numbered(grads_wrt_params):
             self.params[index] -= self.learning_rate * grad
@@ -62,6 +62,10 @@ class GradientDescentLearningRule:
                 f"grads_wrt_params must have one gradient for each of {len(self.params)}"
                 f" parameters, got {len(grads)}"
             )
+        shapes = [param.shape for param in self.params]
+        given = [np.shape(grad) for grad in grads]
+        if given != shapes:
+            raise ValueError(f"grads_wrt_params must have the shapes {shapes}, got {given}")
         return list(enumerate(grads))
 
     def _zeros(self) -> list[np.ndarray]:
@@ -141,10 +145,11 @@ class AdamLearningRule(GradientDescentLearningRule):
         self._make_state()
 
     def update_params(self, grads_wrt_params: Sequence[np.ndarray]) -> None:
+        numbered = self._numbered(grads_wrt_params)
         self.step_count += 1
         correction = (1 - self.beta_2**self.step_count) ** 0.5 / (1 - self.beta_1**self.step_count)
         step = self.learning_rate * correction
-        for index, grad in self._numbered(grads_wrt_params):
+        for index, grad in numbered:
             mom_1, mom_2 = self.moms_1[index], self.moms_2[index]
             mom_1 *= self.beta_1
             mom_1 += (1 - self.beta_1) * grad
