@@ -108,7 +108,8 @@ class Optimiser:
 
         Args:
             num_epochs: Number of passes over the training data, at least 0.
-            stats_interval: Epochs between statistics, at least 1.
+            stats_interval: Epochs between statistics, at least 1; -1, which the course's notebooks
+                use, is the same as 1.
 
         Returns:
             The statistics, one row before the first epoch and one each interval,
@@ -119,6 +120,8 @@ class Optimiser:
             ValueError: If an argument is out of its range.
         """
         checks.whole_number("num_epochs", num_epochs, low=0)
+        if stats_interval == -1:
+            stats_interval = 1
         checks.whole_number("stats_interval", stats_interval, low=1)
         start = time.perf_counter()
         stats = self.get_epoch_stats()
