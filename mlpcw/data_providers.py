@@ -136,7 +136,11 @@ class OneOfKDataProvider(DataProvider):
     """Batches whose targets are classes, handed out as rows with a single 1.
 
     The targets given are whole numbers from 0, `(num_data,)`; those of a batch are
-    `(batch_size, num_classes)`, float64. `num_classes` is one more than the largest target.
+    `(batch_size, num_classes)`, float64. `num_classes` is one more than the largest target, unless
+    a subclass has set it before.
+
+    Raises:
+        ValueError: If the targets are not whole numbers in [0, num_classes).
     """
 
     def __init__(
@@ -148,7 +152,19 @@ class OneOfKDataProvider(DataProvider):
         shuffle_order: bool = True,
         rng: checks.Rng | None = None,
     ) -> None:
-        self.num_classes = int(np.max(targets)) + 1
+        targets = np.asarray(targets)
+        if targets.ndim != 1 or not np.issubdtype(targets.dtype, np.integer):
+            raise ValueError(
+                "targets must be whole numbers, (num_data,), got shape"
+                f" {targets.shape} and dtype {targets.dtype}"
+            )
+        if not hasattr(self, "num_classes"):
+            self.num_classes = int(targets.max(initial=0)) + 1
+        if not np.all((targets >= 0) & (targets < self.num_classes)):
+            raise ValueError(
+                f"targets must be whole numbers in [0, {self.num_classes}), got {targets.min()} to"
+                f" {targets.max()}"
+            )
         super().__init__(inputs, targets, batch_size, max_num_batches, shuffle_order, rng)
 
     def next(self) -> tuple[np.ndarray, np.ndarray]:
@@ -185,6 +201,8 @@ class ImageSetDataProvider(OneOfKDataProvider):
     Raises:
         ValueError: If `which_set` is unknown, or an argument is out of its range.
     """
+
+    num_classes = 10
 
     def __init__(
         self,
