@@ -13,6 +13,8 @@ import numpy as np
 
 from mlpcw import checks, mnist
 
+Transformer = Callable[[np.ndarray, checks.Rng], np.ndarray]
+
 
 class DataProvider:
     """Batches of any data.
@@ -212,17 +214,19 @@ class ImageSetDataProvider(OneOfKDataProvider):
         max_num_batches: int = -1,
         shuffle_order: bool = True,
         rng: checks.Rng | None = None,
-        transformer: Callable[[np.ndarray, checks.Rng], np.ndarray] | None = None,
+        transformer: Transformer | None = None,
     ) -> None:
         inputs, targets = images.split(which_set)
         self.which_set = which_set
-        self.transformer = transformer
+        # Private: the course's way to augment is a subclass that keeps a `transformer` of its own
+        # and calls it in `next`, after `super().next()`; it must not be called there too.
+        self._transformer = transformer
         super().__init__(inputs, targets, batch_size, max_num_batches, shuffle_order, rng)
 
     def next(self) -> tuple[np.ndarray, np.ndarray]:
         inputs, targets = super().next()
-        if self.transformer is not None:
-            inputs = self.transformer(inputs, self.rng)
+        if self._transformer is not None:
+            inputs = self._transformer(inputs, self.rng)
         return inputs, targets
 
 
@@ -248,7 +252,7 @@ class MNISTDataProvider(ImageSetDataProvider):
         super().__init__(mnist.load(), which_set, batch_size, max_num_batches, shuffle_order, rng)
 
 
-class AugmentedMNISTDataProvider(ImageSetDataProvider):
+class AugmentedMNISTDataProvider(MNISTDataProvider):
     """Batches of MNIST, each handed through `transformer(inputs, rng)`.
 
     As `MNISTDataProvider`; the transformer draws from the provider's own `rng`.
@@ -261,11 +265,19 @@ class AugmentedMNISTDataProvider(ImageSetDataProvider):
         max_num_batches: int = -1,
         shuffle_order: bool = True,
         rng: checks.Rng | None = None,
-        transformer: Callable[[np.ndarray, checks.Rng], np.ndarray] | None = None,
+        transformer: Transformer | None = None,
     ) -> None:
-        super().__init__(
-            mnist.load(), which_set, batch_size, max_num_batches, shuffle_order, rng, transformer
-        )
+        super().__init__(which_set, batch_size, max_num_batches, shuffle_order, rng)
+        self._transformer = transformer
+
+    @property
+    def transformer(self) -> Transformer | None:
+        """What the inputs of every batch are handed through; `None` for nothing."""
+        return self._transformer
+
+    @transformer.setter
+    def transformer(self, value: Transformer | None) -> None:
+        self._transformer = value
 
 
 class DigitsDataProvider(ImageSetDataProvider):
@@ -281,7 +293,7 @@ class DigitsDataProvider(ImageSetDataProvider):
         max_num_batches: int = -1,
         shuffle_order: bool = True,
         rng: checks.Rng | None = None,
-        transformer: Callable[[np.ndarray, checks.Rng], np.ndarray] | None = None,
+        transformer: Transformer | None = None,
     ) -> None:
         super().__init__(
             mnist.digits(), which_set, batch_size, max_num_batches, shuffle_order, rng, transformer
