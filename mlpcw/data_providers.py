@@ -280,6 +280,14 @@ class AugmentedMNISTDataProvider(MNISTDataProvider):
         self._transformer = value
 
 
+class MNISTAutoencoderDataProvider(MNISTDataProvider):
+    """Batches of MNIST whose targets are the inputs themselves, for a model that restores them."""
+
+    def next(self) -> tuple[np.ndarray, np.ndarray]:
+        inputs, _ = super().next()
+        return inputs, inputs
+
+
 class DigitsDataProvider(ImageSetDataProvider):
     """Batches of the embedded digits, for a machine without MNIST; the same interface.
 
