@@ -6,6 +6,7 @@ The prose is MyST, of which nbconvert knows only the Markdown. So glued values, 
 directives are put into plain Markdown first; then nbconvert makes the page, with MathJax inside it.
 """
 
+import ast
 import base64
 import html
 import re
@@ -182,7 +183,9 @@ class PlainMarkdown:
             return data["text/markdown"]
         if "image/svg+xml" in data or "image/png" in data:
             return image(data, alt=key)
-        text = data["text/plain"].strip("'\"")
+        text = data["text/plain"]
+        if text[0] in "'\"":
+            text = ast.literal_eval(text)
         return format(float(text), form) if form else text
 
     def _citation(self, keys, textual):
