@@ -10,6 +10,7 @@ is the report's lambda / n.
 """
 
 import dataclasses
+import re
 import types
 import typing
 from typing import Any
@@ -136,12 +137,25 @@ class Arm:
 
     def __post_init__(self) -> None:
         checks.one_of("part", self.part, PARTS)
+        # The name is a folder's, and a record that is read may hold any: none leads out of its own.
+        if not isinstance(self.name, str) or not re.fullmatch(r"\w[\w.+-]*", self.name, re.ASCII):
+            raise ValueError(
+                f"name must be letters, digits, '_', '-', '+' and '.', the first of them a letter,"
+                f" a digit or '_', got {self.name!r}"
+            )
         checks.one_of("data", self.data, ("mnist", "digits"))
         checks.one_of("protocol", self.protocol, ("2016", "paired"))
         checks.one_of("start", self.start, STARTS)
         checks.whole_number("batch_size", self.batch_size, low=1)
+        if checks.whole_number("max_num_batches", self.max_num_batches, low=-1) == 0:
+            raise ValueError("max_num_batches must be -1 (all) or at least 1, got 0")
         checks.whole_number("num_epochs", self.num_epochs, low=0)
         checks.whole_number("stats_interval", self.stats_interval, low=1)
+        for hidden_dim in self.hidden_dims:
+            checks.whole_number("hidden_dims", hidden_dim, low=1)
+        checks.number("weights_gain", self.weights_gain, low=0)
+        checks.number("learning_rate", self.learning_rate, low=0, above=True)
+        checks.number("mom_coeff", self.mom_coeff, low=0, high=1)
         checks.one_of("dtype", self.dtype, ("float32", "float64"))
 
     @property
