@@ -2,7 +2,8 @@
 
 A run's file is `<folder>/<part>/<arm>/<seed>.json`. It holds the whole arm, the curves, the figures
 at the end and where it all came from, readable and the same to the byte for the same content:
-sorted keys, a curve a line, floats in their shortest form that reads back exactly.
+sorted keys, a curve a line, floats in their shortest form that reads back exactly. A digest of the
+content stands in the file, so that one changed digit is noticed.
 
 What the store finds of a run is one of four states: *done*; *missing*; *damaged*, when the file is
 not a whole record of this run; *stale*, when the record is whole but the code, or the arm, now does
@@ -11,10 +12,14 @@ something else. A damaged or stale file is left in place until a new run replace
 
 import dataclasses
 import enum
+import hashlib
 import json
 import math
 import os
+import re
+import sys
 import tempfile
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -27,6 +32,9 @@ from mlpcw.study.arms import Arm, arms, seeds
 SCHEMA = 1
 PROBE_TOLERANCE = 1e-9
 """Largest relative difference of a probe that counts as the same behaviour."""
+
+LEFT_OVER_AFTER = 3600
+"""Seconds after which a temporary file is what a killed process has left; a write takes one."""
 
 CURVES = ("error_train", "acc_train", "error_valid", "acc_valid", "params_penalty")
 CLEAN_CURVES = ("error_train_clean", "acc_train_clean")
@@ -115,8 +123,28 @@ class Store:
             parts: Which parts; none for all.
             num_seeds: How many seeds an arm; 0 for the profile's own.
         """
-        wanted = [arm for part in parts or (None,) for arm in self.arms(part)]
+        wanted = [arm for part in dict.fromkeys(parts) or (None,) for arm in self.arms(part)]
         return [self.find(arm, seed) for arm in wanted for seed in seeds(arm, num_seeds)]
+
+    def find_more(self) -> list[Finding]:
+        """The state of every stored run with a seed beyond the profile's own number."""
+        own = {(arm, seed) for arm in self.arms() for seed in seeds(arm)}
+        runs = (self._run_of(path) for path in self._files())
+        return [self.find(*run) for run in runs if run and run not in own]
+
+    def _files(self) -> list[Path]:
+        """All files below the folder but hidden ones, such as those being written."""
+        paths = sorted(self.folder.rglob("*"))
+        return [path for path in paths if path.is_file() and not path.name.startswith(".")]
+
+    def _run_of(self, path: Path) -> tuple[Arm, int] | None:
+        """The run whose record is at `path`, or `None` where there is no such run."""
+        found = re.fullmatch(r"(0|[1-9][0-9]{0,18})\.json", path.name)
+        for arm in self.arms():
+            if found and path.parent == self.folder / arm.part / arm.name:
+                seed = int(found[1])
+                return (arm, seed) if arm.protocol == "paired" or seed in seeds(arm) else None
+        return None
 
     def write(self, record: Record) -> Path:
         """Writes a record in its place: to a temporary file beside it, which is then renamed.
@@ -131,7 +159,7 @@ class Store:
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(dumps(record))
+                file.write(dumps(record | {"digest": _digest(record)}))
                 file.flush()
                 os.fsync(file.fileno())
             os.chmod(temporary, 0o644)
@@ -143,17 +171,10 @@ class Store:
 
     def strangers(self) -> list[str]:
         """A sentence for each file below the folder that is the record of no run."""
-        names = {(arm.part, arm.name) for arm in self.arms()}
         return [
-            f"foreign: {path} is not the record of a run of profile {self.profile}"
-            for path in sorted(self.folder.rglob("*"))
-            if path.is_file()
-            and not (
-                path.parts[-3:-1] in names
-                and path.parent.parent.parent == self.folder
-                and path.suffix == ".json"
-                and path.stem.isdecimal()
-            )
+            f"foreign: {_printable(path)} is not the record of a run of profile {self.profile}"
+            for path in self._files()
+            if self._run_of(path) is None
         ]
 
     def other_data(self) -> list[str]:
@@ -161,13 +182,16 @@ class Store:
 
         Records of data that are not at hand are not judged.
         """
-        digests = {"digits": mnist.digits().digest}
-        if mnist.available():
+        needed = {arm.data for arm in self.arms()}
+        digests = {}
+        if "digits" in needed:
+            digests["digits"] = mnist.digits().digest
+        if "mnist" in needed and mnist.available():
             digests["mnist"] = mnist.load().digest
         return [
             f"other data: {each.path} was trained on {each.arm.data} with digest {held}, not"
             f" {digests[each.arm.data]}"
-            for each in self.find_all()
+            for each in self.find_all() + self.find_more()
             if each.state is State.DONE and each.arm.data in digests
             for held in [each.record["provenance"].get("data_digest")]
             if held != digests[each.arm.data]
@@ -176,6 +200,8 @@ class Store:
     def check_writable(self) -> None:
         """Makes the folder if need be, and tries that a file can be written there.
 
+        What a process that was killed while it wrote has left there is removed.
+
         Raises:
             ValueError: If it cannot, naming the folder.
         """
@@ -183,6 +209,9 @@ class Store:
             self.folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.folder):
                 pass
+            for path in self.folder.glob("*/*/.*.tmp"):
+                if path.stat().st_mtime < time.time() - LEFT_OVER_AFTER:
+                    path.unlink(missing_ok=True)
         except OSError as error:
             raise ValueError(
                 f"results must be a folder that can be written to, got {self.folder}:"
@@ -210,15 +239,33 @@ def read_record(path: Path) -> Record:
     """
     try:
         record = json.loads(path.read_text("utf-8"), parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        raise DamagedRecordError(f"{path} is not a readable record: {error}") from None
-    except (IsADirectoryError, PermissionError, NotADirectoryError) as error:
-        raise DamagedRecordError(f"{path} cannot be read: {error.strerror}") from None
-    try:
+        # Records of before there were digests have none.
+        digest = record.pop("digest", None) if isinstance(record, dict) else None
         check_record(record)
+        if digest is not None and digest != _digest(record):
+            raise DamagedRecordError("its content is not the one that its digest was taken of")
+    except FileNotFoundError:
+        raise
     except DamagedRecordError as error:
-        raise DamagedRecordError(f"{path} is not a whole record: {error}") from None
-    return record
+        reason = f"is not a whole record: {_printable(error)}"
+    except (ValueError, RecursionError) as error:
+        reason = f"is not a readable record: {_printable(error)}"
+    except OSError as error:
+        reason = f"cannot be read: {error.strerror}"
+    else:
+        return record
+    raise DamagedRecordError(f"{path} {reason}")
+
+
+def _digest(record: Record) -> str:
+    """SHA-256 of a record as `dumps` writes it, in hexadecimal."""
+    return hashlib.sha256(dumps(record).encode("utf-8")).hexdigest()
+
+
+def _printable(value: Any) -> str:
+    """What may quote a damaged file, on one line, without control characters and without end."""
+    text = "".join(char if char.isprintable() else "?" for char in str(value))
+    return text if len(text) <= 300 else text[:300] + " ..."
 
 
 def check_record(record: Any) -> None:
@@ -229,7 +276,7 @@ def check_record(record: Any) -> None:
     """
     if not isinstance(record, dict) or "schema" not in record:
         raise DamagedRecordError("it has no schema")
-    if record["schema"] != SCHEMA:
+    if type(record["schema"]) is not int or record["schema"] != SCHEMA:
         raise DamagedRecordError(f"its schema is {record['schema']!r}, this version has {SCHEMA}")
     if set(record) != _FIELDS:
         odd = ", ".join(sorted(set(record) ^ _FIELDS))
@@ -249,17 +296,18 @@ def check_record(record: Any) -> None:
 
 
 def _check_curves(curves: Any, arm: Arm) -> None:
-    epochs = list(range(0, arm.num_epochs + 1, arm.stats_interval))
     names = {"epoch", *CURVES, *(CLEAN_CURVES if arm.augmentation else ())}
     if not isinstance(curves, dict) or set(curves) != names:
         raise DamagedRecordError(f"its curves are not {', '.join(sorted(names))}")
-    if curves["epoch"] != epochs:
-        raise DamagedRecordError("its curves are not at the epochs of its arm")
+    # Counted before any list of that length is made: a damaged file may ask for 10 ** 20 epochs.
+    num_points = arm.num_epochs // arm.stats_interval + 1
     for name, values in curves.items():
-        if not isinstance(values, list) or len(values) != len(epochs):
-            raise DamagedRecordError(f"its curve {name} does not have {len(epochs)} values")
+        if not isinstance(values, list) or len(values) != num_points:
+            raise DamagedRecordError(f"its curve {name} does not have {num_points} values")
         if not all(_is_finite(value) for value in values):
             raise DamagedRecordError(f"its curve {name} has a value that is no finite number")
+    if curves["epoch"] != list(range(0, arm.num_epochs + 1, arm.stats_interval)):
+        raise DamagedRecordError("its curves are not at the epochs of its arm")
 
 
 def _check_numbers(name: str, values: Any, keys: set[str]) -> None:
@@ -281,7 +329,8 @@ def _check_weights(weights: Any) -> None:
 
 
 def _is_finite(value: Any) -> bool:
-    return type(value) in (int, float) and math.isfinite(value)
+    # A whole number of JSON has no limit; one above the largest float is none of ours.
+    return type(value) in (int, float) and abs(value) <= sys.float_info.max
 
 
 def _refuse_constant(name: str) -> None:
@@ -298,15 +347,16 @@ def _refuse_foreign(record: Record, arm: Arm, seed: int) -> None:
 
 def _stale_because(record: Record, arm: Arm) -> str:
     """Why a whole record of this run is stale, or ''."""
-    held, wanted = record["arm"], arm.to_json()
-    changed = sorted(name for name in wanted if held[name] != wanted[name])
+    was, wanted = record["arm"], arm.to_json()
+    changed = sorted(name for name in wanted if was[name] != wanted[name])
     if changed:
         name = changed[0]
-        return f"its arm has {name} {held[name]}, now it is {wanted[name]}"
+        return f"its arm has {name} {was[name]}, now it is {wanted[name]}"
     probe = training.probe(arm)
     for name, value in probe.items():
-        if not _close(record["probe"].get(name), value):
-            return f"its probe has {name} {record['probe'].get(name)}, the code now gives {value}"
+        held = record["probe"].get(name)
+        if not _close(held, value):
+            return f"its probe has {name} {_printable(held)}, the code now gives {value}"
     return ""
 
 
