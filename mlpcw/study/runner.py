@@ -11,6 +11,7 @@ import contextlib
 import functools
 import math
 import multiprocessing
+import multiprocessing.connection
 import os
 import platform
 import subprocess
@@ -32,7 +33,7 @@ from mlpcw.models import MultipleLayerModel
 from mlpcw.optimisers import Optimiser
 from mlpcw.study import training
 from mlpcw.study.arms import Arm
-from mlpcw.study.store import SCHEMA, Finding, Record, State, Store
+from mlpcw.study.store import SCHEMA, DamagedRecordError, Finding, Record, State, Store
 
 Run = tuple[Arm, int]
 
@@ -86,7 +87,8 @@ def train(arm: Arm, seed: int, data_dir: str | None = None) -> Record:
     optimiser = trial.optimiser(arm, _RecordingOptimiser)
     if arm.augmentation:
         optimiser.clean_set = images.split("train")
-    stats, keys, _ = optimiser.train(arm.num_epochs, arm.stats_interval)
+    with np.errstate(all="ignore"):  # a run that diverges is told by its figures, below
+        stats, keys, _ = optimiser.train(arm.num_epochs, arm.stats_interval)
     if not np.isfinite(stats).all():
         epoch = arm.stats_interval * int(np.argmin(np.isfinite(stats).all(axis=1)))
         raise RunFailedError(f"{arm.key} with seed {seed} diverged: not finite at epoch {epoch}")
@@ -220,18 +222,34 @@ def default_executor(workers: int, data_dir: str | None = None) -> concurrent.fu
         os.environ[name] = "1"
     if data_dir is not None:
         os.environ["MLPCW_DATA_DIR"] = str(data_dir)
-    return concurrent.futures.ProcessPoolExecutor(
-        workers or num_cores(),
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_end_with_parent,
-    )
+    return _Processes(workers or num_cores())
 
 
-def _end_with_parent() -> None:
-    """Ends this worker when its parent dies; otherwise it would wait for tasks for ever."""
+class _Processes(concurrent.futures.ProcessPoolExecutor):
+    """New processes, each of which ends with its parent, or at once when its work is cancelled.
+
+    They hold one end of a pipe that nothing is ever sent through. It closes when the parent dies,
+    however that happens, and when the parent closes it. Otherwise an interrupted parent would wait
+    for runs under way that nobody asks for any more, and the workers of a killed one for ever.
+    """
+
+    def __init__(self, workers: int) -> None:
+        context = multiprocessing.get_context("spawn")
+        held, self._leash = context.Pipe(duplex=False)
+        super().__init__(workers, context, initializer=_end_with, initargs=(held,))
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        if cancel_futures:
+            self._leash.close()
+        super().shutdown(wait, cancel_futures=cancel_futures)
+
+
+def _end_with(leash: multiprocessing.connection.Connection) -> None:
+    """Ends this process when the other end of `leash` is closed."""
 
     def watch() -> None:
-        multiprocessing.parent_process().join()
+        with contextlib.suppress(EOFError, OSError):
+            leash.recv_bytes()
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
@@ -288,7 +306,7 @@ def map(
                     yield run, outcome
     finally:
         if make:
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(wait=False, cancel_futures=bool(futures))
 
 
 def _submit(pool: concurrent.futures.Executor, queue: collections.deque, futures: dict) -> None:
@@ -366,7 +384,8 @@ def sweep(
         FileNotFoundError: If a run needs MNIST and it is not there.
     """
     checks.whole_number("workers", workers, low=0)
-    runs = [(each.arm, each.seed) for each in wanted if each.state is not State.DONE]
+    lacking = [each for each in wanted if each.state is not State.DONE]
+    runs = list(dict.fromkeys((each.arm, each.seed) for each in lacking))
     if not runs:
         return []
     store.check_writable()
@@ -381,15 +400,28 @@ def sweep(
         in_flight=None if executor else workers,
     )
     failures = []
-    with _progress_bar(runs, progress) as bar:
+    with contextlib.closing(outcomes), _progress_bar(runs, progress) as bar:
         for (arm, seed), outcome in outcomes:
-            if isinstance(outcome, Exception):
-                failures.append(f"{arm.key} with seed {seed} failed: {outcome}")
-            else:
-                store.write(outcome)
+            failure = _store(store, arm, seed, outcome)
+            if failure:
+                failures.append(failure)
             bar.update(cost(arm))
             bar.set_postfix_str(f"{arm.key}, seed {seed}")
     return failures
+
+
+def _store(store: Store, arm: Arm, seed: int, outcome: Record | Exception) -> str:
+    """Stores what came of a run; a sentence if that was an exception or cannot be stored, or ''."""
+    if isinstance(outcome, RunFailedError):
+        return str(outcome)
+    if isinstance(outcome, Exception):
+        return f"{arm.key} with seed {seed} failed: {str(outcome) or type(outcome).__name__}"
+    try:
+        store.write(outcome)
+    except (OSError, DamagedRecordError) as error:
+        reason = getattr(error, "strerror", None) or error
+        return f"{arm.key} with seed {seed} was trained, but not stored in {store.folder}: {reason}"
+    return ""
 
 
 @contextlib.contextmanager
