@@ -41,15 +41,21 @@ def _common(command: Callable) -> Callable:
 
 
 @contextlib.contextmanager
-def _sentences() -> Iterator[None]:
-    """Turns what the library refuses into one sentence and exit status 2, failures into 1."""
+def _sentences(refusal: type[click.ClickException] = click.UsageError) -> Iterator[None]:
+    """Turns what goes wrong into one sentence and an exit status.
+
+    Args:
+        refusal: What a refused value becomes: by default exit status 2, as the values that the
+            library refuses are the command's arguments; `ClickException` where they are not.
+    """
+    from mlpcw.study.results import MissingRunsError
     from mlpcw.study.runner import RunFailedError
 
     try:
         yield
-    except (ValueError, TypeError, FileNotFoundError) as error:
-        raise click.UsageError(str(error)) from None
-    except (RunFailedError, OSError) as error:
+    except (ValueError, TypeError) as error:
+        raise refusal(str(error)) from None
+    except (MissingRunsError, RunFailedError, OSError) as error:
         raise click.ClickException(str(error)) from None
 
 
@@ -57,6 +63,15 @@ def _store(results: Path | None, profile: str, epochs: int = 0):
     from mlpcw.study.store import Store, default_results
 
     return Store(results or default_results(), profile, epochs)
+
+
+def _problems(findings: list) -> list[str]:
+    """A sentence for each run that is stale or damaged."""
+    return [
+        f"{each.state.value}: {each.arm.key} with seed {each.seed}: {each.reason}"
+        for each in findings
+        if each.reason
+    ]
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -75,7 +90,7 @@ def data(data_dir: Path | None) -> None:
     """Fetch MNIST where it is missing, check it, and say where it is."""
     from mlpcw import mnist
 
-    with _sentences():
+    with _sentences(click.ClickException):
         if not mnist.available(data_dir):
             mnist.download(data_dir)
         for line in mnist.verify(data_dir):
@@ -116,6 +131,7 @@ def run(
                 click.echo(f"damaged, trained again: {each.reason}", err=True)
         needs_mnist = any(each.arm.data == "mnist" for each in lacking)
         if needs_mnist and not mnist.available():
+            store.check_writable()  # before anything is fetched in vain
             mnist.download()
         failures = runner.sweep(store, findings, workers, progress=True)
         for failure in failures:
@@ -141,9 +157,8 @@ def status(profile: str, results: Path | None) -> None:
     for part in dict.fromkeys(each.arm.part for each in findings):
         count = Counter(each.state for each in findings if each.arm.part == part)
         click.echo(f"{part:10}" + "".join(f"{count[state]:9}" for state in State))
-    for each in findings:
-        if each.reason:
-            click.echo(f"{each.state.value}: {each.arm.key} with seed {each.seed}: {each.reason}")
+    for problem in _problems(findings):
+        click.echo(problem)
     seconds = runner.seconds_left(findings)
     if seconds is None:
         click.echo("time left: not known before a first run is done")
@@ -182,7 +197,7 @@ def replay(runs: tuple[str, ...], epochs: int, workers: int, results: Path | Non
         if epochs:
             folder = stack.enter_context(tempfile.TemporaryDirectory())
         store = _store(folder, "full", epochs)
-        wanted = [arms.find("full", key, epochs) for key in runs]
+        wanted = [arms.find("full", key, epochs) for key in dict.fromkeys(runs)]
         wanted = wanted or [arm for arm in store.arms() if arm.part != "starts"]
         findings = [store.find(arm, arms.SEED_2016) for arm in wanted]
         failures = runner.sweep(store, findings, workers, progress=True)
@@ -207,16 +222,10 @@ def verify(profile: str, results: Path | None) -> None:
     """Read and check every stored run: whole, of this arm, of this data, by this code."""
     from mlpcw.study.store import State
 
-    with _sentences():
+    with _sentences(click.ClickException):
         store = _store(results, profile)
-        findings = store.find_all()
-        problems = [
-            f"{each.state.value}: {each.reason}"
-            for each in findings
-            if each.state in (State.STALE, State.DAMAGED)
-        ]
-        problems += store.strangers()
-        problems += store.other_data()
+        findings = store.find_all() + store.find_more()
+        problems = _problems(findings) + store.strangers() + store.other_data()
     for problem in problems:
         click.echo(problem)
     count = Counter(each.state for each in findings)
