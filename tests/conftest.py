@@ -1,0 +1,28 @@
+"""What the tests share: the `needs_mnist` marker, the digits in MNIST's place, fixed examples.
+
+`@pytest.mark.needs_mnist` skips a test where MNIST is not at hand. Hypothesis draws the same
+examples in every run.
+"""
+
+import hypothesis
+import pytest
+
+from mlpcw import mnist
+
+hypothesis.settings.register_profile("fixed", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("fixed")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "needs_mnist: skipped where MNIST is not at hand")
+
+
+def pytest_runtest_setup(item):
+    if item.get_closest_marker("needs_mnist") and not mnist.available():
+        pytest.skip("MNIST is not here (set MLPCW_DATA_DIR)")
+
+
+@pytest.fixture
+def digits_for_mnist(monkeypatch):
+    """Lets whatever loads MNIST have the embedded digits, which look the same from outside."""
+    monkeypatch.setattr(mnist, "load", lambda data_dir=None: mnist.digits())
