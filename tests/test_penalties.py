@@ -1,0 +1,190 @@
+"""The penalties: value and gradient by three witnesses, the report's factors, what is refused."""
+
+import math
+
+import numpy as np
+import pytest
+import reference
+from gradcheck import check_penalty
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mlpcw.penalties import L1L2Penalty, L1Penalty, L2Penalty
+
+PENALTIES = {
+    "L1": (L1Penalty(0.3), lambda w: reference.l1_penalty(w, 0.3)),
+    "L2": (L2Penalty(0.7), lambda w: reference.l2_penalty(w, 0.7)),
+    "L1 and L2": (L1L2Penalty(0.3, 0.7), lambda w: reference.l1_l2_penalty(w, 0.3, 0.7)),
+    "L1 alone": (L1L2Penalty(0.3, 0.0), lambda w: reference.l1_l2_penalty(w, 0.3, 0.0)),
+    "L2 alone": (L1L2Penalty(0.0, 0.7), lambda w: reference.l1_l2_penalty(w, 0.0, 0.7)),
+}
+EVERY_PENALTY = pytest.mark.parametrize("name", PENALTIES)
+SHAPES = pytest.mark.parametrize("shape", [(6,), (4, 5), (2, 3, 4, 5)])
+
+COEFFICIENTS = st.floats(0, 1e3)
+WEIGHTS = st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=8).map(np.array)
+
+
+def away_from_zero(shape):
+    rng = np.random.RandomState(31)
+    return rng.uniform(0.1, 2.0, size=shape) * rng.choice([-1.0, 1.0], size=shape)
+
+
+# ---- three witnesses --------------------------------------------------------------------------
+
+
+@EVERY_PENALTY
+@SHAPES
+def test_gradient_is_the_slope(name, shape):
+    check_penalty(PENALTIES[name][0], away_from_zero(shape))
+
+
+@EVERY_PENALTY
+@SHAPES
+def test_agrees_with_the_slow_implementation(name, shape):
+    penalty, slow = PENALTIES[name]
+    weights = away_from_zero(shape)
+    value, grads = slow(weights)
+    assert penalty(weights) == pytest.approx(value, rel=1e-13)
+    np.testing.assert_allclose(penalty.grad(weights), grads, rtol=1e-13)
+
+
+WEIGHTS_BY_HAND = np.array([[1.0, -2.0], [0.0, 3.0]])
+
+
+@pytest.mark.parametrize(
+    "penalty, value, grads",
+    [
+        (L1Penalty(0.5), 3.0, [[0.5, -0.5], [0.0, 0.5]]),
+        (L2Penalty(0.5), 3.5, [[0.5, -1.0], [0.0, 1.5]]),
+        (L1L2Penalty(0.5, 0.5), 3.25, [[0.5, -0.75], [0.0, 1.0]]),
+        (L1L2Penalty(0.5, 0.0), 1.5, [[0.25, -0.25], [0.0, 0.25]]),
+        (L1L2Penalty(0.0, 0.5), 1.75, [[0.25, -0.5], [0.0, 0.75]]),
+    ],
+    ids=repr,
+)
+def test_by_hand(penalty, value, grads):
+    assert penalty(WEIGHTS_BY_HAND) == value
+    np.testing.assert_array_equal(penalty.grad(WEIGHTS_BY_HAND), grads)
+
+
+# ---- properties -------------------------------------------------------------------------------
+
+
+@settings(deadline=None)
+@given(WEIGHTS, COEFFICIENTS, COEFFICIENTS)
+def test_the_combination_is_half_of_the_sum(weights, l1, l2):
+    both = L1L2Penalty(l1, l2)
+    assert both(weights) == 0.5 * (L1Penalty(l1)(weights) + L2Penalty(l2)(weights))
+    np.testing.assert_array_equal(
+        both.grad(weights), 0.5 * (L1Penalty(l1).grad(weights) + L2Penalty(l2).grad(weights))
+    )
+
+
+@settings(deadline=None)
+@given(WEIGHTS, COEFFICIENTS)
+def test_with_one_term_the_combination_is_half_of_it(weights, coefficient):
+    assert L1L2Penalty(coefficient, 0)(weights) == L1Penalty(coefficient)(weights) / 2
+    assert L1L2Penalty(0, coefficient)(weights) == L2Penalty(coefficient)(weights) / 2
+
+
+@EVERY_PENALTY
+@settings(deadline=None)
+@given(weights=WEIGHTS, seed=st.integers(0, 1000), share=st.floats(0, 1))
+def test_is_convex(name, weights, seed, share):
+    penalty = PENALTIES[name][0]
+    others = np.random.RandomState(seed).normal(size=weights.shape)
+    between = penalty(share * weights + (1 - share) * others)
+    chord = share * penalty(weights) + (1 - share) * penalty(others)
+    assert between <= chord * (1 + 1e-12) + 1e-300
+
+
+@EVERY_PENALTY
+@settings(deadline=None)
+@given(weights=WEIGHTS)
+def test_is_symmetric_and_not_negative(name, weights):
+    penalty = PENALTIES[name][0]
+    assert penalty(weights) >= 0
+    assert penalty(-weights) == penalty(weights)
+    np.testing.assert_array_equal(penalty.grad(-weights), -penalty.grad(weights))
+
+
+@EVERY_PENALTY
+def test_at_the_kink_the_gradient_is_zero(name):
+    penalty = PENALTIES[name][0]
+    assert penalty(np.zeros(3)) == 0
+    np.testing.assert_array_equal(penalty.grad(np.zeros(3)), np.zeros(3))
+
+
+@pytest.mark.parametrize("penalty", [L1Penalty(0), L2Penalty(0), L1L2Penalty(0, 0)], ids=repr)
+def test_zero_switches_a_penalty_off(penalty):
+    weights = away_from_zero((4, 5))
+    assert penalty(weights) == 0
+    assert not penalty.grad(weights).any()
+
+
+@EVERY_PENALTY
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_follows_the_dtype_of_the_parameter(name, dtype):
+    penalty = PENALTIES[name][0]
+    weights = away_from_zero((4, 5)).astype(dtype)
+    assert penalty(weights).dtype == dtype
+    assert penalty.grad(weights).dtype == dtype
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.float32, int])
+def test_a_coefficient_of_any_kind_does_not_widen_the_gradient(kind):
+    weights = np.ones(3, dtype=np.float32)
+    for penalty in (L1Penalty(kind(2)), L2Penalty(kind(2)), L1L2Penalty(kind(2), kind(2))):
+        assert penalty.grad(weights).dtype == np.float32
+
+
+@EVERY_PENALTY
+def test_the_gradient_is_a_new_array(name):
+    weights = away_from_zero((4, 5))
+    before = weights.copy()
+    grads = PENALTIES[name][0].grad(weights)
+    grads += 1
+    np.testing.assert_array_equal(weights, before)
+
+
+def test_coefficients_can_be_read():
+    assert L1Penalty(1e-5).coefficient == 1e-5
+    assert L2Penalty(1e-4).coefficient == 1e-4
+    both = L1L2Penalty(1e-5, 1e-4)
+    assert (both.l1_coefficient, both.l2_coefficient) == (1e-5, 1e-4)
+
+
+def test_shows_its_coefficients():
+    assert repr(L1Penalty(1e-5)) == "L1Penalty(1e-05)"
+    assert repr(L2Penalty(1e-4)) == "L2Penalty(0.0001)"
+    assert repr(L1L2Penalty(1e-5, 1e-4)) == "L1L2Penalty(1e-05, 0.0001)"
+
+
+# ---- what is refused --------------------------------------------------------------------------
+
+MAKERS = pytest.mark.parametrize(
+    "make, name",
+    [
+        (L1Penalty, "coefficient"),
+        (L2Penalty, "coefficient"),
+        (lambda value: L1L2Penalty(value, 1.0), "l1_coefficient"),
+        (lambda value: L1L2Penalty(1.0, value), "l2_coefficient"),
+    ],
+)
+
+
+@MAKERS
+@pytest.mark.parametrize("value", [-1e-3, -math.inf, math.inf, math.nan])
+def test_a_coefficient_out_of_range_is_refused(make, name, value):
+    with pytest.raises(ValueError) as refusal:
+        make(value)
+    assert str(refusal.value) == f"{name} must be a number of at least 0, got {value}"
+
+
+@MAKERS
+@pytest.mark.parametrize("value", ["0.1", None, True, 1j, [0.1]])
+def test_a_coefficient_that_is_no_number_is_refused(make, name, value):
+    with pytest.raises(TypeError) as refusal:
+        make(value)
+    assert str(refusal.value) == f"{name} must be a number, got {value!r}"
