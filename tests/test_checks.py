@@ -1,0 +1,111 @@
+"""The checks of arguments: what passes, and the sentence for what does not."""
+
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from mlpcw import checks
+
+
+@pytest.mark.parametrize(
+    "value", [0.5, 1, np.float32(0.5), np.float64(0.5), np.int64(1), Fraction(1, 2)]
+)
+def test_a_number_passes_as_a_python_float(value):
+    passed = checks.number("rate", value, low=0, high=1)
+    assert passed == value
+    assert type(passed) is float
+
+
+@pytest.mark.parametrize("value", [0, 1])
+def test_the_ends_of_the_range_pass(value):
+    assert checks.number("rate", value, low=0, high=1) == value
+
+
+@pytest.mark.parametrize("value", ["0.5", None, True, np.True_, 1j, [0.5], np.array(0.5)])
+def test_what_is_no_number_is_refused(value):
+    with pytest.raises(TypeError) as refusal:
+        checks.number("rate", value)
+    assert str(refusal.value) == f"rate must be a number, got {value!r}"
+
+
+@pytest.mark.parametrize(
+    "options, value, allowed",
+    [
+        ({}, math.nan, "a number that is finite"),
+        ({}, math.inf, "a number that is finite"),
+        ({}, -math.inf, "a number that is finite"),
+        ({"low": 0}, -0.1, "a number of at least 0"),
+        ({"low": 0}, math.inf, "a number of at least 0"),
+        ({"low": 0}, math.nan, "a number of at least 0"),
+        ({"low": 0, "above": True}, 0, "a number above 0"),
+        ({"low": 0, "above": True}, -1, "a number above 0"),
+        ({"high": 2}, 2.5, "a number of at most 2"),
+        ({"high": 2}, -math.inf, "a number of at most 2"),
+        ({"low": 0, "high": 1}, 1.5, "a number in [0, 1]"),
+        ({"low": 0, "high": 1}, -0.5, "a number in [0, 1]"),
+        ({"low": 0, "high": 1, "above": True}, 0, "a number above 0 and at most 1"),
+        ({"low": 0, "unit": "pixels"}, -3, "a number of pixels of at least 0"),
+        ({"low": 0, "high": 9, "unit": "pixels"}, 10, "a number of pixels in [0, 9]"),
+    ],
+)
+def test_a_number_out_of_range_is_refused(options, value, allowed):
+    with pytest.raises(ValueError) as refusal:
+        checks.number("rate", value, **options)
+    assert str(refusal.value) == f"rate must be {allowed}, got {value}"
+
+
+@pytest.mark.parametrize("value", [3, np.int64(3), np.uint8(3)])
+def test_a_whole_number_passes_as_a_python_int(value):
+    passed = checks.whole_number("epochs", value, low=3, high=3)
+    assert passed == 3
+    assert type(passed) is int
+
+
+@pytest.mark.parametrize("value", [3.0, "3", None, True, np.float64(3)])
+def test_what_is_no_whole_number_is_refused(value):
+    with pytest.raises(TypeError) as refusal:
+        checks.whole_number("epochs", value, low=0)
+    assert str(refusal.value) == f"epochs must be a whole number, got {value!r}"
+
+
+@pytest.mark.parametrize(
+    "high, value, allowed",
+    [
+        (None, -1, "a whole number of at least 0"),
+        (9, -1, "a whole number in [0, 9]"),
+        (9, 10, "a whole number in [0, 9]"),
+    ],
+)
+def test_a_whole_number_out_of_range_is_refused(high, value, allowed):
+    with pytest.raises(ValueError) as refusal:
+        checks.whole_number("epochs", value, low=0, high=high)
+    assert str(refusal.value) == f"epochs must be {allowed}, got {value}"
+
+
+def test_one_of_the_values_passes():
+    assert checks.one_of("which_set", "valid", ("train", "valid")) == "valid"
+
+
+def test_another_value_is_refused():
+    with pytest.raises(ValueError) as refusal:
+        checks.one_of("which_set", "eval", ("train", "valid"))
+    assert str(refusal.value) == "which_set must be one of train, valid, got 'eval'"
+
+
+@pytest.mark.parametrize("rng", [np.random.RandomState(1), np.random.default_rng(1)])
+def test_a_generator_passes_as_it_is(rng):
+    assert checks.as_rng(rng) is rng
+
+
+def test_no_generator_is_fresh_entropy():
+    first, second = checks.as_rng(None), checks.as_rng(None)
+    assert first.random() != second.random()
+
+
+@pytest.mark.parametrize("rng", [7, "seed", np.random])
+def test_what_is_no_generator_is_refused(rng):
+    with pytest.raises(TypeError) as refusal:
+        checks.as_rng(rng)
+    assert str(refusal.value) == f"rng must be a RandomState, a Generator or None, got {rng!r}"

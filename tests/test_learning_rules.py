@@ -1,0 +1,330 @@
+"""The learning rules: their formulas over several updates, in place, and their state."""
+
+import math
+
+import numpy as np
+import pytest
+
+from mlpcw.learning_rules import (
+    AdaGradLearningRule,
+    AdamLearningRule,
+    GradientDescentLearningRule,
+    MomentumLearningRule,
+    NesterovMomentumLearningRule,
+    RMSPropLearningRule,
+)
+
+# ---- the formulas, one number at a time -------------------------------------------------------
+#
+# Each takes a parameter and its gradients, one an update, and returns the parameter after each.
+
+
+def gradient_descent(p, grads):
+    for g in grads:
+        p = p - 0.1 * g
+        yield p
+
+
+def momentum(p, grads):
+    m = 0.0
+    for g in grads:
+        m = 0.9 * m - 0.1 * g
+        p = p + m
+        yield p
+
+
+def nesterov(p, grads):
+    m = 0.0
+    for g in grads:
+        new = 0.9 * m - 0.1 * g
+        p = p - 0.9 * m + (1 + 0.9) * new
+        m = new
+        yield p
+
+
+def adam(p, grads):
+    """The paper's first form, with both moments corrected; epsilon is scaled to its second."""
+    m = v = 0.0
+    for t, g in enumerate(grads, start=1):
+        m = 0.8 * m + (1 - 0.8) * g
+        v = 0.95 * v + (1 - 0.95) * g * g
+        m_hat, v_hat = m / (1 - 0.8**t), v / (1 - 0.95**t)
+        p = p - 0.1 * m_hat / (math.sqrt(v_hat) + 1e-3 / math.sqrt(1 - 0.95**t))
+        yield p
+
+
+def adagrad(p, grads):
+    s = 0.0
+    for g in grads:
+        s = s + g * g
+        p = p - 0.1 * g / math.sqrt(s + 1e-3)
+        yield p
+
+
+def rmsprop(p, grads):
+    s = 0.0
+    for g in grads:
+        s = 0.8 * s + (1 - 0.8) * g * g
+        p = p - 0.1 * g / math.sqrt(s + 1e-3)
+        yield p
+
+
+RULES = {
+    "gradient descent": (lambda: GradientDescentLearningRule(0.1), gradient_descent),
+    "momentum": (lambda: MomentumLearningRule(0.1, 0.9), momentum),
+    "Nesterov": (lambda: NesterovMomentumLearningRule(0.1, 0.9), nesterov),
+    "Adam": (lambda: AdamLearningRule(0.1, 0.8, 0.95, 1e-3), adam),
+    "AdaGrad": (lambda: AdaGradLearningRule(0.1, 1e-3), adagrad),
+    "RMSProp": (lambda: RMSPropLearningRule(0.1, 0.8, 1e-3), rmsprop),
+}
+EVERY_RULE = pytest.mark.parametrize("name", RULES)
+SHAPES = [(3, 4), (4,)]
+NUM_UPDATES = 5
+
+
+def start():
+    """Parameters, and as many gradients for each as there are updates."""
+    rng = np.random.RandomState(61)
+    params = [rng.normal(size=shape) for shape in SHAPES]
+    return params, [[rng.normal(size=shape) for shape in SHAPES] for _ in range(NUM_UPDATES)]
+
+
+def run(rule, params, grads):
+    """The parameters after each update."""
+    rule.initialise(params)
+    trace = []
+    for grads_of_update in grads:
+        rule.update_params(grads_of_update)
+        trace.append([param.copy() for param in params])
+    return trace
+
+
+# ---- tests ------------------------------------------------------------------------------------
+
+
+@EVERY_RULE
+def test_follows_its_formula(name):
+    make, formula = RULES[name]
+    first, grads = start()
+    trace = run(make(), [param.copy() for param in first], grads)
+    for which, param in enumerate(first):
+        for index in np.ndindex(param.shape):
+            expected = list(formula(param[index], [g[which][index] for g in grads]))
+            found = [params[which][index] for params in trace]
+            np.testing.assert_allclose(found, expected, rtol=1e-13, atol=1e-14)
+
+
+def test_momentum_by_hand():
+    """m = -0.1 * 2 = -0.2, p = 0.8; m = 0.9 * -0.2 - 0.1 * -1 = -0.08, p = 0.72."""
+    rule = MomentumLearningRule(0.1, 0.9)
+    params = [np.array([1.0])]
+    rule.initialise(params)
+    rule.update_params([np.array([2.0])])
+    assert params[0] == pytest.approx(0.8, rel=1e-15)
+    rule.update_params([np.array([-1.0])])
+    assert params[0] == pytest.approx(0.72, rel=1e-15)
+    assert rule.moms[0] == pytest.approx(-0.08, rel=1e-15)
+
+
+@pytest.mark.parametrize("rule_class", [MomentumLearningRule, NesterovMomentumLearningRule])
+def test_momentum_of_zero_is_gradient_descent(rule_class):
+    first, grads = start()
+    plain = run(GradientDescentLearningRule(0.1), [p.copy() for p in first], grads)
+    with_zero = run(rule_class(0.1, 0.0), [p.copy() for p in first], grads)
+    for params, others in zip(plain, with_zero, strict=True):
+        for param, other in zip(params, others, strict=True):
+            np.testing.assert_allclose(param, other, rtol=1e-14)
+
+
+@EVERY_RULE
+def test_descends(name):
+    """From 1, with the gradient of the parabola p^2 / 2, into the neighbourhood of 0."""
+    param = np.array([1.0])
+    rule = RULES[name][0]()
+    rule.initialise([param])
+    for _ in range(200):
+        rule.update_params([param.copy()])
+    assert abs(param[0]) < 0.2
+
+
+@EVERY_RULE
+def test_changes_the_arrays_in_place(name):
+    params, grads = start()
+    before = [param.copy() for param in params]
+    rule = RULES[name][0]()
+    rule.initialise(params)
+    rule.update_params(grads[0])
+    for param, kept, old in zip(params, rule.params, before, strict=True):
+        assert kept is param
+        assert (param != old).all()
+
+
+@EVERY_RULE
+def test_leaves_the_gradients_alone(name):
+    params, grads = start()
+    before = [grad.copy() for grad in grads[0]]
+    rule = RULES[name][0]()
+    rule.initialise(params)
+    rule.update_params(grads[0])
+    rule.update_params(grads[0])
+    for grad, copied in zip(grads[0], before, strict=True):
+        np.testing.assert_array_equal(grad, copied)
+
+
+def states_after(prepare, name):
+    """Parameters after one update, following the steps of `prepare`."""
+    params, grads = start()
+    rule = RULES[name][0]()
+    rule.initialise(params)
+    prepare(rule, params, grads)
+    rule.update_params(grads[2])
+    return params
+
+
+@EVERY_RULE
+def test_reset_forgets_the_updates_but_not_the_parameters(name):
+    fresh = states_after(lambda rule, params, grads: None, name)
+
+    def update_and_reset(rule, params, grads):
+        before = [param.copy() for param in params]
+        rule.update_params(grads[0])
+        rule.update_params(grads[1])
+        moved = [param.copy() for param in params]
+        rule.reset()
+        for param, after in zip(params, moved, strict=True):
+            np.testing.assert_array_equal(param, after)
+        for param, first in zip(params, before, strict=True):
+            param[...] = first
+
+    for param, expected in zip(states_after(update_and_reset, name), fresh, strict=True):
+        np.testing.assert_array_equal(param, expected)
+
+
+@EVERY_RULE
+def test_a_rule_may_be_initialised_again_for_another_model(name):
+    make = RULES[name][0]
+    first, grads = start()
+    expected = run(make(), [param.copy() for param in first], grads)
+    rule = make()
+    run(rule, [np.ones(shape) for shape in SHAPES], grads)
+    found = run(rule, [param.copy() for param in first], grads)
+    for params, others in zip(found, expected, strict=True):
+        for param, other in zip(params, others, strict=True):
+            np.testing.assert_array_equal(param, other)
+
+
+@EVERY_RULE
+def test_single_precision_stays_single(name):
+    params, grads = start()
+    params = [param.astype(np.float32) for param in params]
+    rule = RULES[name][0]()
+    run(rule, params, [[g.astype(np.float32) for g in update] for update in grads])
+    state = [array for value in vars(rule).values() if isinstance(value, list) for array in value]
+    assert {array.dtype for array in state} == {np.dtype(np.float32)}
+
+
+def test_the_learning_rate_may_change_between_updates():
+    param = np.array([1.0])
+    rule = GradientDescentLearningRule(0.1)
+    rule.initialise([param])
+    rule.update_params([np.array([1.0])])
+    rule.learning_rate = 0.5
+    rule.update_params([np.array([1.0])])
+    assert param[0] == pytest.approx(0.4, rel=1e-15)
+
+
+def test_adam_counts_its_updates():
+    params, grads = start()
+    rule = AdamLearningRule()
+    run(rule, params, grads)
+    assert rule.step_count == NUM_UPDATES
+    rule.reset()
+    assert rule.step_count == 0
+
+
+# ---- what is refused --------------------------------------------------------------------------
+
+
+@EVERY_RULE
+@pytest.mark.parametrize("number", [0, 1, 3])
+def test_a_wrong_number_of_gradients_is_refused_and_nothing_changed(name, number):
+    params, grads = start()
+    before = [param.copy() for param in params]
+    rule = RULES[name][0]()
+    rule.initialise(params)
+    with pytest.raises(ValueError) as refusal:
+        rule.update_params((grads[0] * 2)[:number])
+    assert str(refusal.value) == (
+        f"grads_wrt_params must have one gradient for each of 2 parameters, got {number}"
+    )
+    for param, copied in zip(params, before, strict=True):
+        np.testing.assert_array_equal(param, copied)
+    rule.update_params(grads[2])
+    for param, expected in zip(params, states_after(lambda *_: None, name), strict=True):
+        np.testing.assert_array_equal(param, expected)
+
+
+@EVERY_RULE
+def test_a_gradient_that_would_only_broadcast_is_refused(name):
+    params, _ = start()
+    rule = RULES[name][0]()
+    rule.initialise(params)
+    with pytest.raises(ValueError) as refusal:
+        rule.update_params([np.ones(4), np.ones(4)])
+    assert str(refusal.value) == (
+        "grads_wrt_params must have the shapes [(3, 4), (4,)], got [(4,), (4,)]"
+    )
+
+
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (
+            lambda: GradientDescentLearningRule(0),
+            "learning_rate must be a number above 0, got 0",
+        ),
+        (
+            lambda: MomentumLearningRule(-1.0),
+            "learning_rate must be a number above 0, got -1.0",
+        ),
+        (
+            lambda: NesterovMomentumLearningRule(math.nan),
+            "learning_rate must be a number above 0, got nan",
+        ),
+        (
+            lambda: MomentumLearningRule(0.1, 1.5),
+            "mom_coeff must be a number in [0, 1], got 1.5",
+        ),
+        (
+            lambda: NesterovMomentumLearningRule(0.1, -0.5),
+            "mom_coeff must be a number in [0, 1], got -0.5",
+        ),
+        (
+            lambda: AdamLearningRule(beta_1=1.0),
+            "beta_1 must be a number of at least 0 and below 1, got 1.0",
+        ),
+        (lambda: AdamLearningRule(beta_2=1.5), "beta_2 must be a number in [0, 1], got 1.5"),
+        (lambda: AdamLearningRule(epsilon=0), "epsilon must be a number above 0, got 0"),
+        (lambda: AdaGradLearningRule(epsilon=0), "epsilon must be a number above 0, got 0"),
+        (lambda: AdaGradLearningRule(0), "learning_rate must be a number above 0, got 0"),
+        (lambda: RMSPropLearningRule(epsilon=0), "epsilon must be a number above 0, got 0"),
+        (
+            lambda: RMSPropLearningRule(beta=1),
+            "beta must be a number of at least 0 and below 1, got 1",
+        ),
+    ],
+)
+def test_an_argument_out_of_range_is_refused(make, message):
+    with pytest.raises(ValueError) as refusal:
+        make()
+    assert str(refusal.value) == message
+
+
+def test_an_argument_that_is_no_number_is_refused():
+    with pytest.raises(TypeError, match=r"learning_rate must be a number, got '0\.1'"):
+        MomentumLearningRule("0.1")
+
+
+def test_the_ends_of_the_range_of_the_momentum_are_legal():
+    assert MomentumLearningRule(0.1, 0).mom_coeff == 0
+    assert MomentumLearningRule(0.1, 1).mom_coeff == 1

@@ -1,0 +1,117 @@
+"""The schedulers: the value that each sets, epoch by epoch."""
+
+import math
+
+import numpy as np
+import pytest
+
+from mlpcw.learning_rules import GradientDescentLearningRule, MomentumLearningRule
+from mlpcw.schedulers import (
+    ConstantLearningRateScheduler,
+    ExponentialLearningRateScheduler,
+    ReciprocalLearningRateScheduler,
+    ReciprocalMomentumCoefficientScheduler,
+)
+
+
+def learning_rates(scheduler, epochs):
+    rule = GradientDescentLearningRule(123.0)
+    rates = []
+    for epoch in epochs:
+        scheduler.update_learning_rule(rule, epoch)
+        rates.append(rule.learning_rate)
+    return rates
+
+
+def test_constant():
+    assert learning_rates(ConstantLearningRateScheduler(0.5), [0, 1, 50]) == [0.5, 0.5, 0.5]
+
+
+def test_exponential():
+    """A fall to 1/e every ten epochs."""
+    found = learning_rates(ExponentialLearningRateScheduler(0.5, 10.0), [0, 10, 20])
+    np.testing.assert_allclose(found, [0.5, 0.5 / math.e, 0.5 / math.e**2], rtol=1e-15)
+
+
+def test_reciprocal():
+    """Half after ten epochs, a third after twenty."""
+    found = learning_rates(ReciprocalLearningRateScheduler(0.6, 10.0), [0, 10, 20])
+    np.testing.assert_allclose(found, [0.6, 0.3, 0.2], rtol=1e-15)
+
+
+def test_momentum():
+    """By default 0.99 * (1 - 3 / (epoch + 5)): 0.396 at first, 0.693 after five epochs."""
+    rule = MomentumLearningRule(0.1, 0.5)
+    scheduler = ReciprocalMomentumCoefficientScheduler()
+    for epoch, expected in ((0, 0.396), (5, 0.693), (2995, 0.98901)):
+        scheduler.update_learning_rule(rule, epoch)
+        assert rule.mom_coeff == pytest.approx(expected, rel=1e-14)
+    assert rule.learning_rate == 0.1
+
+
+def test_momentum_with_other_arguments():
+    rule = MomentumLearningRule(0.1, 0.5)
+    ReciprocalMomentumCoefficientScheduler(0.8, 2.0, 4.0).update_learning_rule(rule, 4)
+    assert rule.mom_coeff == pytest.approx(0.6, rel=1e-15)
+
+
+def test_momentum_stays_in_range():
+    rule = MomentumLearningRule(0.1, 0.5)
+    scheduler = ReciprocalMomentumCoefficientScheduler(1.0, growth_param=5.0, epoch_offset=5.0)
+    scheduler.update_learning_rule(rule, 0)
+    assert rule.mom_coeff == 0
+    scheduler.update_learning_rule(rule, 10**9)
+    assert 0.99 < rule.mom_coeff <= 1
+
+
+def test_a_rate_is_a_python_float():
+    for scheduler in (
+        ConstantLearningRateScheduler(np.float32(0.5)),
+        ExponentialLearningRateScheduler(np.float64(0.5), np.int64(3)),
+        ReciprocalLearningRateScheduler(np.float64(0.5), 3),
+    ):
+        assert type(learning_rates(scheduler, [1])[0]) is float
+
+
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (
+            lambda: ConstantLearningRateScheduler(0),
+            "learning_rate must be a number above 0, got 0",
+        ),
+        (
+            lambda: ExponentialLearningRateScheduler(-1, 1),
+            "init_learning_rate must be a number above 0, got -1",
+        ),
+        (
+            lambda: ExponentialLearningRateScheduler(1, 0),
+            "decay_param must be a number above 0, got 0",
+        ),
+        (
+            lambda: ReciprocalLearningRateScheduler(1, math.nan),
+            "decay_param must be a number above 0, got nan",
+        ),
+        (
+            lambda: ReciprocalMomentumCoefficientScheduler(max_mom_coeff=1.5),
+            "max_mom_coeff must be a number in [0, 1], got 1.5",
+        ),
+        (
+            lambda: ReciprocalMomentumCoefficientScheduler(epoch_offset=0.5),
+            "epoch_offset must be a number of at least 1, got 0.5",
+        ),
+        (
+            lambda: ReciprocalMomentumCoefficientScheduler(growth_param=6.0),
+            "growth_param must be a number in [0, 5.0], got 6.0",
+        ),
+    ],
+)
+def test_an_argument_out_of_range_is_refused(make, message):
+    with pytest.raises(ValueError) as refusal:
+        make()
+    assert str(refusal.value) == message
+
+
+def test_an_argument_that_is_no_number_is_refused():
+    with pytest.raises(TypeError, match="decay_param must be a number, got None"):
+        ReciprocalLearningRateScheduler(0.1, None)
