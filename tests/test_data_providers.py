@@ -1,0 +1,483 @@
+"""The data providers: which examples come when, and which random numbers that takes.
+
+The order is checked against a provider that permutes whole arrays, as the course's did, with a
+generator of its own in the same state: as long as the two agree batch for batch, and the
+generators afterwards, every permutation was drawn when it should be and from what it should be.
+"""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlpcw import mnist
+from mlpcw.data_providers import (
+    AugmentedMNISTDataProvider,
+    DataProvider,
+    DigitsDataProvider,
+    ImageSetDataProvider,
+    MNISTAutoencoderDataProvider,
+    MNISTDataProvider,
+    OneOfKDataProvider,
+)
+
+SEED = 24102016
+NUM_DATA = 11
+INPUTS = np.arange(2.0 * NUM_DATA).reshape(NUM_DATA, 2)
+TARGETS = 100 + np.arange(1.0 * NUM_DATA)[:, np.newaxis]
+CLASSES = np.array([0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2])
+
+
+class PermutingProvider:
+    """The slow way: the arrays themselves are permuted, and permuted back."""
+
+    def __init__(self, inputs, targets, batch_size, max_num_batches, rng):
+        self.first = inputs, targets
+        self.arrays = self.first
+        self.batch_size = batch_size
+        self.num_batches = len(inputs) // batch_size
+        if max_num_batches != -1:
+            self.num_batches = min(self.num_batches, max_num_batches)
+        self.rng = rng
+        self.shuffle()
+
+    def shuffle(self):
+        order = self.rng.permutation(NUM_DATA)
+        self.arrays = tuple(array[order] for array in self.arrays)
+
+    def reset(self):
+        self.arrays = self.first
+        self.shuffle()
+
+    def one_pass(self):
+        """All batches of one pass, and the shuffle at its end."""
+        batches = []
+        for n in range(self.num_batches):
+            rows = slice(n * self.batch_size, (n + 1) * self.batch_size)
+            batches.append(tuple(array[rows] for array in self.arrays))
+        self.shuffle()
+        return batches
+
+
+def provider(batch_size=3, max_num_batches=-1, shuffle_order=True, rng=None):
+    return DataProvider(INPUTS, TARGETS, batch_size, max_num_batches, shuffle_order, rng)
+
+
+def assert_same_pass(found, expected):
+    for (inputs, targets), (expected_inputs, expected_targets) in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(inputs, expected_inputs)
+        np.testing.assert_array_equal(targets, expected_targets)
+
+
+def next_number(rng):
+    return rng.random_sample() if isinstance(rng, np.random.RandomState) else rng.random()
+
+
+# ---- order ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("make_rng", [np.random.RandomState, np.random.default_rng])
+@pytest.mark.parametrize("batch_size, max_num_batches", [(3, -1), (3, 2), (3, 9), (1, 1), (11, -1)])
+def test_shuffles_when_built_and_at_the_end_of_each_pass(make_rng, batch_size, max_num_batches):
+    rng, slow_rng = make_rng(SEED), make_rng(SEED)
+    fast = provider(batch_size, max_num_batches, rng=rng)
+    slow = PermutingProvider(INPUTS, TARGETS, batch_size, max_num_batches, slow_rng)
+    for _ in range(4):
+        assert_same_pass(list(fast), slow.one_pass())
+    np.testing.assert_array_equal(fast.inputs, slow.arrays[0])
+    np.testing.assert_array_equal(fast.targets, slow.arrays[1])
+    assert next_number(rng) == next_number(slow_rng)
+
+
+def test_shuffles_by_hand():
+    """Four examples, three permutations, each of the order that the one before has left."""
+
+    class Permutations(np.random.RandomState):
+        drawn = iter([[1, 2, 3, 0], [1, 0, 3, 2], [3, 2, 1, 0]])
+
+        def permutation(self, x):
+            assert x == 4
+            return np.array(next(self.drawn))
+
+    letters = np.array(list("abcd"))
+    shuffled = DataProvider(letters, letters, 2, rng=Permutations())
+    assert ["".join(inputs) for inputs, _ in shuffled] == ["bc", "da"]
+    assert ["".join(inputs) for inputs, _ in shuffled] == ["cb", "ad"]
+    assert "".join(shuffled.inputs) == "dabc"
+
+
+def test_the_next_pass_over_fewer_batches_sees_other_examples():
+    """The shuffle is of all the data, not of those that the pass had."""
+    short = provider(3, max_num_batches=1, rng=np.random.RandomState(SEED))
+    seen = {float(x) for _ in range(20) for inputs, _ in short for x in inputs[:, 0]}
+    assert seen == set(INPUTS[:, 0])
+
+
+@pytest.mark.parametrize("passes_before", [0, 1, 3])
+def test_reset_restores_the_first_order_then_shuffles_once(passes_before):
+    rng, slow_rng = np.random.RandomState(SEED), np.random.RandomState(SEED)
+    fast, slow = provider(rng=rng), PermutingProvider(INPUTS, TARGETS, 3, -1, slow_rng)
+    for _ in range(passes_before):
+        list(fast)
+        slow.one_pass()
+    rng.seed(7)
+    slow_rng.seed(7)
+    fast.reset()
+    slow.reset()
+    assert_same_pass(list(fast), slow.one_pass())
+    assert rng.random_sample() == slow_rng.random_sample()
+
+
+def test_reset_in_the_middle_of_a_pass_starts_a_whole_one():
+    rng = np.random.RandomState(SEED)
+    interrupted = provider(rng=rng)
+    interrupted.next()
+    interrupted.next()
+    rng.seed(SEED)
+    interrupted.reset()
+    fresh = provider(rng=np.random.RandomState(SEED))
+    assert_same_pass(list(interrupted), list(fresh))
+
+
+def test_two_providers_may_share_a_generator():
+    rng, slow_rng = np.random.RandomState(SEED), np.random.RandomState(SEED)
+    train, valid = provider(3, rng=rng), provider(5, rng=rng)
+    slow_train = PermutingProvider(INPUTS, TARGETS, 3, -1, slow_rng)
+    slow_valid = PermutingProvider(INPUTS, TARGETS, 5, -1, slow_rng)
+    for _ in range(3):
+        assert_same_pass(list(train), slow_train.one_pass())
+        assert_same_pass(list(valid), slow_valid.one_pass())
+
+
+@given(seed=st.integers(0, 2**32 - 1), batch_size=st.integers(1, 11), passes=st.integers(1, 4))
+def test_a_pass_hands_out_no_example_twice_and_each_with_its_target(seed, batch_size, passes):
+    shuffled = provider(batch_size, rng=np.random.RandomState(seed))
+    for _ in range(passes):
+        batches = list(shuffled)
+        inputs = np.concatenate([inputs for inputs, _ in batches])
+        targets = np.concatenate([targets for _, targets in batches])
+        assert len(inputs) == len(targets) == NUM_DATA // batch_size * batch_size
+        assert len(np.unique(inputs[:, 0])) == len(inputs)
+        np.testing.assert_array_equal(targets[:, 0], 100 + inputs[:, 0] / 2)
+        assert set(shuffled.inputs[:, 0]) == set(INPUTS[:, 0])
+
+
+def test_without_shuffling_the_order_is_that_of_the_data_and_nothing_is_drawn():
+    rng = np.random.RandomState(SEED)
+    ordered = provider(3, shuffle_order=False, rng=rng)
+    for _ in range(2):
+        batches = list(ordered)
+        np.testing.assert_array_equal(np.concatenate([x for x, _ in batches]), INPUTS[:9])
+    ordered.reset()
+    np.testing.assert_array_equal(ordered.next()[0], INPUTS[:3])
+    assert rng.random_sample() == np.random.RandomState(SEED).random_sample()
+
+
+def test_without_a_generator_takes_fresh_entropy():
+    orders = {tuple(provider().inputs[:, 0]) for _ in range(3)}
+    assert len(orders) > 1
+
+
+# ---- iteration --------------------------------------------------------------------------------
+
+
+def test_the_end_of_a_pass_is_told_once():
+    counted = provider(5, rng=np.random.RandomState(SEED))
+    counted.next()
+    counted.next()
+    with pytest.raises(StopIteration):
+        counted.next()
+    assert len(list(counted)) == 2
+
+
+def test_next_is_the_iterator_protocol():
+    shuffled = provider()
+    assert iter(shuffled) is shuffled
+    inputs, targets = next(shuffled)
+    assert inputs.shape == (3, 2)
+    assert targets.shape == (3, 1)
+
+
+@pytest.mark.parametrize(
+    "batch_size, max_num_batches, expected", [(3, -1, 3), (3, 2, 2), (3, 5, 3), (1, -1, 11)]
+)
+def test_counts_its_batches(batch_size, max_num_batches, expected):
+    counted = provider(batch_size, max_num_batches)
+    assert counted.num_batches == expected
+    assert len(list(counted)) == expected
+
+
+def test_batch_size_and_number_of_batches_may_change():
+    changing = provider(3)
+    changing.batch_size = 5
+    assert [len(inputs) for inputs, _ in changing] == [5, 5]
+    changing.max_num_batches = 1
+    assert [len(inputs) for inputs, _ in changing] == [5]
+    changing.max_num_batches = -1
+    assert changing.num_batches == 2
+
+
+def test_a_batch_may_be_changed_without_harm():
+    inputs, targets = INPUTS.copy(), TARGETS.copy()
+    shuffled = DataProvider(inputs, targets, 3)
+    for batch_inputs, batch_targets in shuffled:
+        batch_inputs[...] = -1
+        batch_targets[...] = -1
+    np.testing.assert_array_equal(inputs, INPUTS)
+    np.testing.assert_array_equal(np.sort(shuffled.inputs, axis=0), INPUTS)
+    np.testing.assert_array_equal(targets, TARGETS)
+
+
+def test_keeps_the_dtypes():
+    inputs, targets = DataProvider(INPUTS.astype("f4"), CLASSES, 3).next()
+    assert inputs.dtype == np.float32
+    assert targets.dtype == CLASSES.dtype
+
+
+# ---- classes ----------------------------------------------------------------------------------
+
+
+def test_classes_become_rows_with_a_single_one():
+    classes = OneOfKDataProvider(INPUTS, CLASSES, 4, shuffle_order=False)
+    inputs, targets = classes.next()
+    np.testing.assert_array_equal(inputs, INPUTS[:4])
+    np.testing.assert_array_equal(targets, np.eye(4))
+    assert targets.dtype == np.float64
+    assert classes.num_classes == 4
+
+
+def test_to_one_of_k():
+    classes = OneOfKDataProvider(INPUTS, CLASSES, 4)
+    found = classes.to_one_of_k(np.array([2, 0, 2]))
+    np.testing.assert_array_equal(found, [[0, 0, 1, 0], [1, 0, 0, 0], [0, 0, 1, 0]])
+
+
+def test_a_subclass_may_say_how_many_classes_there_are():
+    class FiveClasses(OneOfKDataProvider):
+        def __init__(self, inputs, targets, batch_size):
+            self.num_classes = 5
+            super().__init__(inputs, targets, batch_size)
+
+    assert FiveClasses(INPUTS, CLASSES, 4).next()[1].shape == (4, 5)
+
+
+@pytest.mark.parametrize(
+    "targets, message",
+    [
+        (
+            CLASSES.astype(float),
+            "targets must be whole numbers, (num_data,), got shape (11,) and dtype float64",
+        ),
+        (
+            CLASSES[:, np.newaxis],
+            "targets must be whole numbers, (num_data,), got shape (11, 1) and dtype int64",
+        ),
+        (CLASSES - 1, "targets must be whole numbers in [0, 3), got -1 to 2"),
+    ],
+)
+def test_targets_that_are_no_classes_are_refused(targets, message):
+    with pytest.raises(ValueError) as refusal:
+        OneOfKDataProvider(INPUTS, targets, 3)
+    assert str(refusal.value) == message
+
+
+# ---- images -----------------------------------------------------------------------------------
+
+
+class FewImages(mnist.ImageSet):
+    """Five images for training, three each to validate and to test; two classes of the ten."""
+
+    def __init__(self):
+        rng = np.random.RandomState(91)
+        splits = {}
+        for which_set, number in (("train", 5), ("valid", 3), ("test", 3)):
+            pixels = (rng.randint(0, 256, (number, 784)) / 256).astype(np.float32)
+            pixels.flags.writeable = False
+            splits[which_set] = pixels, np.arange(number) % 2
+        super().__init__("few", "no digest", splits)
+
+
+def test_images_of_each_split():
+    images = FewImages()
+    for which_set, number in (("train", 5), ("valid", 3), ("test", 3)):
+        found = ImageSetDataProvider(images, which_set, number, shuffle_order=False)
+        inputs, targets = found.next()
+        expected, labels = images.split(which_set)
+        np.testing.assert_array_equal(inputs, expected)
+        np.testing.assert_array_equal(targets, np.eye(10)[labels])
+        assert found.which_set == which_set
+        assert found.num_classes == 10
+
+
+def test_batches_of_read_only_images_may_be_written_to():
+    inputs, _ = ImageSetDataProvider(FewImages(), batch_size=5).next()
+    inputs += 1
+    assert ImageSetDataProvider(FewImages(), batch_size=5).inputs.max() < 1
+
+
+def test_an_unknown_split_is_refused():
+    with pytest.raises(ValueError) as refusal:
+        ImageSetDataProvider(FewImages(), "eval")
+    assert str(refusal.value) == "which_set must be one of train, valid, test, got 'eval'"
+
+
+def test_the_transformer_is_called_with_each_batch_and_the_generator():
+    """In every pass, whatever it is for, between the batch and the permutation at its end."""
+    rng, calls = np.random.RandomState(SEED), []
+
+    def transformer(inputs, given_rng):
+        calls.append(inputs.copy())
+        assert given_rng is rng
+        return inputs + given_rng.uniform()
+
+    augmented = ImageSetDataProvider(FewImages(), "train", 2, rng=rng, transformer=transformer)
+    found = [list(augmented) for _ in range(2)]
+    assert [inputs.shape for inputs in calls] == [(2, 784)] * 4
+
+    images, labels = FewImages().split("train")
+    slow_rng = np.random.RandomState(SEED)
+    order = slow_rng.permutation(5)
+    for one_pass in found:
+        for n, (inputs, targets) in enumerate(one_pass):
+            rows = order[2 * n : 2 * n + 2]
+            np.testing.assert_array_equal(inputs, images[rows] + slow_rng.uniform())
+            np.testing.assert_array_equal(targets, np.eye(10)[labels[rows]])
+        order = order[slow_rng.permutation(5)]
+    assert rng.random_sample() == slow_rng.random_sample()
+
+
+def test_the_digits():
+    rng = np.random.RandomState(SEED)
+    images, labels = mnist.digits().split("valid")
+    order = np.random.RandomState(SEED).permutation(397)[:50]
+    inputs, targets = DigitsDataProvider("valid", 50, rng=rng).next()
+    np.testing.assert_array_equal(inputs, images[order])
+    np.testing.assert_array_equal(targets, np.eye(10)[labels[order]])
+    assert inputs.dtype == np.float32
+
+
+def test_the_digits_may_be_transformed():
+    augmented = DigitsDataProvider(batch_size=5, transformer=lambda inputs, rng: 0 * inputs)
+    assert not augmented.next()[0].any()
+
+
+@pytest.mark.usefixtures("digits_for_mnist")
+class TestMNISTProviders:
+    """They differ from the providers above in where the images come from."""
+
+    def test_batches_of_a_hundred_of_the_training_images_by_default(self):
+        plain = MNISTDataProvider()
+        assert plain.which_set == "train"
+        assert plain.num_batches == 10
+        inputs, targets = plain.next()
+        assert inputs.shape == (100, 784)
+        assert targets.shape == (100, 10)
+
+    def test_passes_its_arguments_on(self):
+        plain = MNISTDataProvider("test", 50, 3, False, np.random.RandomState(SEED))
+        images, labels = mnist.digits().split("test")
+        batches = list(plain)
+        assert len(batches) == 3
+        np.testing.assert_array_equal(batches[2][0], images[100:150])
+        np.testing.assert_array_equal(batches[2][1], np.eye(10)[labels[100:150]])
+
+    def test_the_augmented_provider_hands_batches_through_its_transformer(self):
+        rng = np.random.RandomState(SEED)
+        plain = MNISTDataProvider("train", 50, 2, rng=np.random.RandomState(SEED))
+        augmented = AugmentedMNISTDataProvider(
+            "train", 50, 2, True, rng, lambda inputs, given: inputs + (given is rng)
+        )
+        assert_same_pass(list(augmented), [(x + 1, t) for x, t in plain])
+
+    def test_the_augmented_provider_without_a_transformer_changes_nothing(self):
+        augmented = AugmentedMNISTDataProvider(rng=np.random.RandomState(SEED))
+        assert augmented.transformer is None
+        plain = MNISTDataProvider(rng=np.random.RandomState(SEED))
+        assert_same_pass(list(augmented), list(plain))
+
+    def test_the_transformer_may_be_replaced(self):
+        augmented = AugmentedMNISTDataProvider(transformer=lambda inputs, rng: inputs + 1)
+        augmented.transformer = lambda inputs, rng: 0 * inputs
+        assert not augmented.next()[0].any()
+
+    def test_a_subclass_with_a_transformer_of_its_own_augments_once(self):
+        """As a notebook does that comes with the course's way to augment."""
+
+        class OwnProvider(MNISTDataProvider):
+            def __init__(self, transformer, **options):
+                super().__init__(**options)
+                self.transformer = transformer
+
+            def next(self):
+                inputs, targets = super().next()
+                return self.transformer(inputs, self.rng), targets
+
+        own = OwnProvider(lambda x, rng: x + 1, rng=np.random.RandomState(SEED))
+        plain = MNISTDataProvider(rng=np.random.RandomState(SEED))
+        assert_same_pass(list(own), [(x + 1, t) for x, t in plain])
+
+    def test_the_autoencoder_provider_has_the_inputs_as_targets(self):
+        plain = MNISTDataProvider("valid", 50, rng=np.random.RandomState(SEED))
+        restoring = MNISTAutoencoderDataProvider("valid", 50, rng=np.random.RandomState(SEED))
+        assert_same_pass(list(restoring), [(x, x) for x, _ in plain])
+
+
+@pytest.mark.needs_mnist
+def test_mnist_itself():
+    shuffled = MNISTDataProvider("valid", 50, rng=np.random.RandomState(SEED))
+    images, labels = mnist.load().split("valid")
+    order = np.random.RandomState(SEED).permutation(10_000)[:50]
+    inputs, targets = shuffled.next()
+    np.testing.assert_array_equal(inputs, images[order])
+    np.testing.assert_array_equal(targets, np.eye(10)[labels[order]])
+    assert shuffled.num_batches == 200
+
+
+# ---- what is refused --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "options, error, message",
+    [
+        (
+            {"batch_size": 12},
+            ValueError,
+            "batch_size must be at most the number of examples, 11, got 12",
+        ),
+        ({"batch_size": 0}, ValueError, "batch_size must be a whole number of at least 1, got 0"),
+        ({"batch_size": 2.0}, TypeError, "batch_size must be a whole number, got 2.0"),
+        (
+            {"max_num_batches": 0},
+            ValueError,
+            "max_num_batches must be -1 (all) or at least 1, got 0",
+        ),
+        (
+            {"max_num_batches": -2},
+            ValueError,
+            "max_num_batches must be a whole number of at least -1, got -2",
+        ),
+        ({"max_num_batches": 1.5}, TypeError, "max_num_batches must be a whole number, got 1.5"),
+        ({"rng": SEED}, TypeError, "rng must be a RandomState, a Generator or None, got 24102016"),
+    ],
+)
+def test_a_wrong_argument_is_refused(options, error, message):
+    with pytest.raises(error) as refusal:
+        provider(**options)
+    assert str(refusal.value) == message
+
+
+def test_a_wrong_batch_size_is_refused_later_too_and_the_old_one_kept():
+    changing = provider(3)
+    with pytest.raises(ValueError, match="batch_size must be at most the number of examples, 11"):
+        changing.batch_size = 12
+    with pytest.raises(ValueError, match="max_num_batches must be -1"):
+        changing.max_num_batches = 0
+    assert (changing.batch_size, changing.max_num_batches) == (3, -1)
+
+
+def test_inputs_and_targets_of_different_length_are_refused():
+    with pytest.raises(ValueError) as refusal:
+        DataProvider(INPUTS, TARGETS[:-1], 3)
+    assert str(refusal.value) == (
+        "inputs and targets must have the same length, got shapes (11, 2) and (10, 1)"
+    )
