@@ -1,0 +1,383 @@
+"""The training loop: what it returns, in which order it does things, and that it learns."""
+
+import itertools
+import logging
+import math
+import re
+
+import numpy as np
+import pytest
+import reference
+from sklearn.neural_network import MLPClassifier
+
+from mlpcw.data_providers import DataProvider, DigitsDataProvider
+from mlpcw.errors import CrossEntropySoftmaxError
+from mlpcw.initialisers import ConstantInit, GlorotUniformInit
+from mlpcw.layers import AffineLayer, DropoutLayer, ReluLayer
+from mlpcw.learning_rules import GradientDescentLearningRule, MomentumLearningRule
+from mlpcw.models import MultipleLayerModel, SingleLayerModel
+from mlpcw.optimisers import Optimiser
+from mlpcw.penalties import L2Penalty
+from mlpcw.schedulers import ExponentialLearningRateScheduler
+
+SEED = 24102016
+INPUTS = np.random.RandomState(101).normal(size=(12, 4))
+CLASSES = np.arange(12) % 3
+TARGETS = np.eye(3)[CLASSES]
+
+
+def accuracy(outputs, targets):
+    return (outputs.argmax(-1) == targets.argmax(-1)).mean()
+
+
+def classifier(sizes=(4, 5, 3), penalty=None, seed=102):
+    """Affine layers with ReLU between them, as in the report."""
+    weights_init = GlorotUniformInit(0.5, np.random.RandomState(seed))
+    layers = []
+    for input_dim, output_dim in itertools.pairwise(sizes):
+        layers += [AffineLayer(input_dim, output_dim, weights_init, None, penalty), ReluLayer()]
+    return MultipleLayerModel(layers[:-1])
+
+
+def provider(inputs=INPUTS, targets=TARGETS, batch_size=4, seed=SEED, **options):
+    return DataProvider(inputs, targets, batch_size, rng=np.random.RandomState(seed), **options)
+
+
+def optimiser(model=None, rule=None, train=None, valid=True, **options):
+    return Optimiser(
+        model or classifier(),
+        CrossEntropySoftmaxError(),
+        rule or MomentumLearningRule(0.1, 0.9),
+        train or provider(),
+        provider(INPUTS[:6], TARGETS[:6], 3) if valid is True else valid,
+        options.pop("data_monitors", {"acc": accuracy}),
+        **options,
+    )
+
+
+# ---- what train returns -----------------------------------------------------------------------
+
+
+def test_returns_statistics_their_columns_and_the_seconds():
+    stats, keys, seconds = optimiser(classifier(penalty=L2Penalty(0.1))).train(4, 2)
+    assert list(keys.items()) == [
+        ("error(train)", 0),
+        ("acc(train)", 1),
+        ("error(valid)", 2),
+        ("acc(valid)", 3),
+        ("params_penalty", 4),
+    ]
+    assert stats.shape == (3, 5)
+    assert stats.dtype == np.float64
+    assert 0 < seconds < 60
+
+
+def test_without_validation_data_and_monitors_there_are_fewer_columns():
+    stats, keys, _ = optimiser(valid=None, data_monitors=None).train(1, 1)
+    assert list(keys) == ["error(train)", "params_penalty"]
+    assert stats.shape == (2, 2)
+
+
+@pytest.mark.parametrize(
+    "num_epochs, stats_interval, rows", [(0, 5, 1), (4, 5, 1), (5, 5, 2), (11, 5, 3), (3, 1, 4)]
+)
+def test_a_row_before_the_first_epoch_and_one_each_interval(num_epochs, stats_interval, rows):
+    stats, keys, _ = optimiser().train(num_epochs, stats_interval)
+    assert stats.shape == (rows, 5)
+    assert len(keys) == 5
+
+
+def test_the_interval_is_five_epochs_by_default():
+    assert len(optimiser().train(10)[0]) == 3
+
+
+def test_an_interval_of_minus_one_is_every_epoch():
+    np.testing.assert_array_equal(optimiser().train(3, -1)[0], optimiser().train(3, 1)[0])
+
+
+def test_a_row_is_the_statistics_of_the_model_as_it_then_was():
+    model = classifier(penalty=L2Penalty(0.1))
+    stats, keys, _ = optimiser(model).train(3, 3)
+    error = CrossEntropySoftmaxError()
+    outputs = model.fprop(INPUTS)[-1]
+    assert stats[-1, keys["error(train)"]] == pytest.approx(error(outputs, TARGETS), rel=1e-12)
+    assert stats[-1, keys["acc(train)"]] == pytest.approx(accuracy(outputs, TARGETS), rel=1e-12)
+    valid_error = error(outputs[:6], TARGETS[:6])
+    assert stats[-1, keys["error(valid)"]] == pytest.approx(valid_error, rel=1e-12)
+    assert stats[-1, keys["params_penalty"]] == model.params_penalty()
+    assert stats[0, keys["params_penalty"]] == classifier(penalty=L2Penalty(0.1)).params_penalty()
+
+
+def test_statistics_are_means_over_batches_of_what_a_pass_has():
+    """Of twelve examples in batches of five, two are left out."""
+    seen = []
+
+    def monitor(outputs, targets):
+        seen.append(targets)
+        return float(len(seen))
+
+    stats = optimiser(data_monitors={"call": monitor}).eval_monitors(
+        provider(batch_size=5), "(here)"
+    )
+    assert list(stats) == ["error(here)", "call(here)"]
+    assert stats["call(here)"] == 1.5
+    assert [len(targets) for targets in seen] == [5, 5]
+
+
+def test_a_second_training_goes_on_where_the_first_ended():
+    whole = optimiser().train(4, 1)[0]
+    halves = optimiser()
+    first, second = halves.train(2, 1)[0], halves.train(2, 1)[0]
+    assert len(first) == len(second) == 3
+    # One more pass over each set of data for the statistics that both have: another order.
+    np.testing.assert_allclose(first, whole[:3], rtol=1e-12)
+    np.testing.assert_allclose(second[0], whole[2], rtol=1e-12)
+
+
+# ---- in which order things are done -----------------------------------------------------------
+
+
+def test_one_epoch_is_an_update_for_each_batch_by_the_formula_written_out():
+    """Momentum and L2, with the functions that handle one number at a time."""
+    model = classifier(penalty=L2Penalty(0.1))
+    weights_1, biases_1, weights_2, biases_2 = params = [p.copy() for p in model.params]
+    moms = [np.zeros_like(param) for param in params]
+    for inputs, targets in provider():
+        hidden, _, _, _ = reference.affine(inputs, np.zeros((4, 5)), weights_1, biases_1)
+        rectified, _ = reference.relu(hidden, np.zeros((4, 5)))
+        outputs, _, _, _ = reference.affine(rectified, np.zeros((4, 3)), weights_2, biases_2)
+        _, grads = reference.cross_entropy_softmax(outputs, targets)
+        _, grads, *grads_2 = reference.affine(rectified, grads, weights_2, biases_2)
+        _, grads = reference.relu(hidden, grads)
+        _, _, *grads_1 = reference.affine(inputs, grads, weights_1, biases_1)
+        grads_1[0] += 0.1 * weights_1
+        grads_2[0] += 0.1 * weights_2
+        for param, mom, grad in zip(params, moms, grads_1 + grads_2, strict=True):
+            mom[...] = 0.9 * mom - 0.01 * grad
+            param += mom
+    optimiser(model, MomentumLearningRule(0.01, 0.9)).do_training_epoch()
+    for param, expected in zip(model.params, params, strict=True):
+        np.testing.assert_allclose(param, expected, rtol=1e-10, atol=1e-13)
+
+
+def test_every_pass_ends_with_a_permutation_those_for_statistics_too():
+    """Drawn from one generator: training data, validation data; epoch; training, validation."""
+    rng = np.random.RandomState(SEED)
+    train = DataProvider(INPUTS, TARGETS, 4, rng=rng)
+    valid = DataProvider(INPUTS[:6], TARGETS[:6], 3, rng=rng)
+    optimiser(train=train, valid=valid).train(4, 2)
+    slow = np.random.RandomState(SEED)
+    order, valid_order = slow.permutation(12), slow.permutation(6)
+    passes = "tv" + "t" + "t" + "tv" + "t" + "t" + "tv"
+    for which in passes:
+        if which == "t":
+            order = order[slow.permutation(12)]
+        else:
+            valid_order = valid_order[slow.permutation(6)]
+    np.testing.assert_array_equal(train.inputs, INPUTS[order])
+    np.testing.assert_array_equal(valid.inputs, INPUTS[:6][valid_order])
+    assert rng.random_sample() == slow.random_sample()
+
+
+class NotingScheduler:
+    """Notes the epoch numbers, and what the learning rate then is."""
+
+    def __init__(self):
+        self.notes = []
+
+    def update_learning_rule(self, learning_rule, epoch_number):
+        self.notes.append((epoch_number, learning_rule.learning_rate))
+
+
+def test_schedulers_run_in_turn_before_each_epoch_the_first_of_which_is_zero():
+    before, after = NotingScheduler(), NotingScheduler()
+    schedulers = [before, ExponentialLearningRateScheduler(0.1, 1.0), after]
+    optimiser(rule=GradientDescentLearningRule(0.7), schedulers=schedulers).train(3, 2)
+    rates = [0.1, 0.1 * math.exp(-1), 0.1 * math.exp(-2)]
+    assert before.notes == list(zip(range(3), [0.7, *rates[:2]], strict=True))
+    assert after.notes == list(zip(range(3), rates, strict=True))
+
+
+def test_a_scheduler_counts_when_the_epoch_is_trained():
+    """A rate set before the epoch is the rate of all its updates."""
+    slow = optimiser(rule=GradientDescentLearningRule(0.05))
+    slow.do_training_epoch()
+
+    class Halving:
+        def update_learning_rule(self, learning_rule, epoch_number):
+            learning_rule.learning_rate = 0.05
+
+    fast = optimiser(rule=GradientDescentLearningRule(0.1), schedulers=[Halving()])
+    fast.get_epoch_stats = lambda: {"error(train)": 0.0}  # no pass for statistics
+    fast.train(1, 1)
+    for param, expected in zip(fast.model.params, slow.model.params, strict=True):
+        np.testing.assert_array_equal(param, expected)
+
+
+@pytest.mark.parametrize("use_stochastic_eval", [False, True])
+def test_statistics_draw_no_dropout_masks_unless_told_to(use_stochastic_eval):
+    rng = np.random.RandomState(103)
+    model = MultipleLayerModel([DropoutLayer(rng, 0.5), AffineLayer(4, 3)])
+    optimiser(model, use_stochastic_eval=use_stochastic_eval).get_epoch_stats()
+    drawn = rng.uniform() != np.random.RandomState(103).uniform()
+    assert drawn == use_stochastic_eval
+
+
+def test_training_draws_dropout_masks():
+    model = MultipleLayerModel([DropoutLayer(np.random.RandomState(103), 0.5), AffineLayer(4, 3)])
+    calls = []
+    fprop = model.layers[0].fprop
+    model.layers[0].fprop = lambda inputs, stochastic: (
+        calls.append(stochastic) or fprop(inputs, stochastic)
+    )
+    optimiser(model).do_training_epoch()
+    assert calls == [True, True, True]
+
+
+def test_the_learning_rule_takes_the_parameters_when_the_optimiser_is_made():
+    model, rule = classifier(), MomentumLearningRule(0.1)
+    optimiser(model, rule)
+    assert all(a is b for a, b in zip(rule.params, model.params, strict=True))
+
+
+def test_two_runs_of_the_same_seeds_are_equal_to_the_bit():
+    first, second = optimiser(), optimiser()
+    np.testing.assert_array_equal(first.train(3, 1)[0], second.train(3, 1)[0])
+    for param, other in zip(first.model.params, second.model.params, strict=True):
+        np.testing.assert_array_equal(param, other)
+
+
+def test_what_it_is_made_of_can_be_read():
+    model, rule, train = classifier(), MomentumLearningRule(0.1), provider()
+    schedulers = [NotingScheduler()]
+    made = optimiser(model, rule, train, valid=None, schedulers=schedulers)
+    assert made.model is model
+    assert made.learning_rule is rule
+    assert made.train_dataset is train
+    assert made.valid_dataset is None
+    assert made.schedulers == schedulers
+    assert list(made.data_monitors) == ["error", "acc"]
+    assert made.use_stochastic_eval is False
+
+
+def test_logs_each_interval(caplog):
+    with caplog.at_level(logging.INFO):
+        stats, _, _ = optimiser().train(2, 1)
+    assert [record.name for record in caplog.records] == ["mlpcw.optimisers"] * 2
+    message = caplog.records[1].getMessage()
+    assert re.match(r"Epoch 2: \d+\.\ds to complete\n    error\(train\)=", message)
+    values = [float(value) for value in re.findall(r"=([\d.e+-]+)", message)]
+    np.testing.assert_allclose(values, stats[2], rtol=0.005)
+
+
+def test_prints_nothing(capfd):
+    optimiser().train(2, 1)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    "arguments, error, message",
+    [
+        ((-1,), ValueError, "num_epochs must be a whole number of at least 0, got -1"),
+        ((1.0,), TypeError, "num_epochs must be a whole number, got 1.0"),
+        ((1, 0), ValueError, "stats_interval must be a whole number of at least 1, got 0"),
+        ((1, -2), ValueError, "stats_interval must be a whole number of at least 1, got -2"),
+        ((1, "5"), TypeError, "stats_interval must be a whole number, got '5'"),
+    ],
+)
+def test_a_wrong_argument_of_train_is_refused(arguments, error, message):
+    with pytest.raises(error) as refusal:
+        optimiser().train(*arguments)
+    assert str(refusal.value) == message
+
+
+# ---- that it learns ---------------------------------------------------------------------------
+
+
+def test_updates_as_scikit_learn_does():
+    """One step with momentum and L2, from where scikit-learn is after two of its own.
+
+    Its penalty is `alpha / 2 / n` times the sum of squares. The momentum that the step starts with
+    is the difference between the parameters after its first two.
+    """
+    theirs = MLPClassifier(
+        (5,),
+        solver="sgd",
+        alpha=1.2,
+        batch_size=12,
+        learning_rate_init=0.1,
+        momentum=0.9,
+        nesterovs_momentum=False,
+        random_state=104,
+    )
+
+    def their_params():
+        # their weights are (input_dim, output_dim)
+        pairs = zip(theirs.coefs_, theirs.intercepts_, strict=True)
+        return [array.copy() for weights, biases in pairs for array in (weights.T, biases)]
+
+    trace = []
+    for _ in range(3):
+        theirs.partial_fit(INPUTS, CLASSES, classes=[0, 1, 2])
+        trace.append(their_params())
+
+    model, rule = classifier(penalty=L2Penalty(1.2 / 12)), MomentumLearningRule(0.1, 0.9)
+    model.params = [param.copy() for param in trace[1]]
+    ours = optimiser(model, rule, provider(batch_size=12))
+    rule.moms = [after - before for before, after in zip(trace[0], trace[1], strict=True)]
+    ours.do_training_epoch()
+    for param, expected in zip(model.params, trace[2], strict=True):
+        np.testing.assert_allclose(param, expected, rtol=1e-9, atol=1e-13)
+
+
+def digits_classifier(seed=105):
+    return classifier((784, 32, 10), seed=seed)
+
+
+@pytest.mark.parametrize("seed", [105, 106, 107])
+def test_the_error_starts_near_the_logarithm_of_the_number_of_classes(seed):
+    digits = DigitsDataProvider(rng=np.random.RandomState(SEED))
+    stats, keys, _ = optimiser(digits_classifier(seed), train=digits, valid=None).train(0)
+    assert stats[0, keys["error(train)"]] == pytest.approx(math.log(10), rel=0.05)
+    assert stats[0, keys["acc(train)"]] < 0.3
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_learns_twenty_digits_by_heart(dtype):
+    inputs, targets = next(DigitsDataProvider(batch_size=20, rng=np.random.RandomState(SEED)))
+    learner = optimiser(
+        digits_classifier().astype(dtype),
+        MomentumLearningRule(0.05, 0.9),
+        provider(inputs, targets, 10),
+        valid=None,
+    )
+    stats, keys, _ = learner.train(40, 40)
+    assert stats[-1, keys["acc(train)"]] == 1
+    assert stats[-1, keys["error(train)"]] < 0.05
+    assert learner.model.params[0].dtype == dtype
+
+
+def test_learns_digits_that_it_has_not_seen():
+    rng = np.random.RandomState(SEED)
+    train = DigitsDataProvider("train", 50, rng=rng)
+    learner = optimiser(
+        digits_classifier(), MomentumLearningRule(0.05, 0.9), train, DigitsDataProvider("valid", 50)
+    )
+    stats, keys, _ = learner.train(5, 5)
+    assert stats[-1, keys["acc(valid)"]] > 0.85
+    assert stats[-1, keys["error(valid)"]] < stats[0, keys["error(valid)"]] / 3
+
+
+def test_a_penalty_shrinks_the_weights():
+    sizes = []
+    for penalty in (None, L2Penalty(0.1)):
+        model = classifier(penalty=penalty)
+        optimiser(model).train(50, 50)
+        sizes.append(sum((param**2).sum() for param in model.params[::2]))
+    assert sizes[1] < sizes[0] / 2
+
+
+def test_a_single_layer_learns_too():
+    model = SingleLayerModel(AffineLayer(4, 3, None, ConstantInit(0.0)))
+    stats, keys, _ = optimiser(model).train(50, 50)
+    assert stats[-1, keys["error(train)"]] < stats[0, keys["error(train)"]]
