@@ -1,0 +1,659 @@
+"""A notebook of the course runs when `from mlp.` is changed to `from mlpcw.`.
+
+First the names: every class and method of the course's package of 2016 with its arguments, their
+order and their defaults. Then the use: short programs that do with the package what the course's
+notebooks do, in their style, with the embedded digits in MNIST's place.
+"""
+
+import importlib
+import inspect
+import logging
+from collections import OrderedDict
+
+import numpy as np
+import pytest
+
+import mlpcw.initialisers as init
+import mlpcw.layers as layers
+from mlpcw.data_providers import (
+    AugmentedMNISTDataProvider,
+    DataProvider,
+    MNISTAutoencoderDataProvider,
+    MNISTDataProvider,
+)
+from mlpcw.errors import (
+    BinaryCrossEntropySigmoidError,
+    CrossEntropyError,
+    CrossEntropySoftmaxError,
+    SumOfSquaredDiffsError,
+)
+from mlpcw.initialisers import (
+    ConstantInit,
+    GlorotNormalInit,
+    GlorotUniformInit,
+    NormalInit,
+    UniformInit,
+)
+from mlpcw.layers import (
+    AffineLayer,
+    ConvolutionalLayer,
+    DropoutLayer,
+    Layer,
+    MaxPoolingLayer,
+    RadialBasisFunctionLayer,
+    ReluLayer,
+    ReshapeLayer,
+    SigmoidLayer,
+    SoftmaxLayer,
+    StochasticLayer,
+    TanhLayer,
+)
+from mlpcw.learning_rules import (
+    AdaGradLearningRule,
+    AdamLearningRule,
+    GradientDescentLearningRule,
+    MomentumLearningRule,
+    NesterovMomentumLearningRule,
+    RMSPropLearningRule,
+)
+from mlpcw.models import MultipleLayerModel, SingleLayerModel
+from mlpcw.optimisers import Optimiser
+from mlpcw.penalties import L1L2Penalty, L1Penalty, L2Penalty
+from mlpcw.schedulers import (
+    ConstantLearningRateScheduler,
+    ExponentialLearningRateScheduler,
+    ReciprocalLearningRateScheduler,
+    ReciprocalMomentumCoefficientScheduler,
+)
+
+# ---- names ------------------------------------------------------------------------------------
+
+LAYER = {"fprop": "inputs", "bprop": "inputs, outputs, grads_wrt_outputs"}
+STOCHASTIC = {**LAYER, "fprop": "inputs, stochastic=True"}
+WITH_PARAMETERS = {
+    **LAYER,
+    "grads_wrt_params": "inputs, grads_wrt_outputs",
+    "params_penalty": "",
+    "params": property,
+}
+PENALTY = {"__call__": "parameter", "grad": "parameter"}
+ERROR = {"__call__": "outputs, targets", "grad": "outputs, targets"}
+INITIALISER = {"__call__": "shape"}
+RULE = {"initialise": "params", "reset": "", "update_params": "grads_wrt_params"}
+SCHEDULER = {"update_learning_rule": "learning_rule, epoch_number"}
+MODEL = {
+    "params": property,
+    "fprop": "inputs, stochastic=True",
+    "grads_wrt_params": "activations, grads_wrt_outputs",
+    "params_penalty": "",
+}
+PROVIDER = {
+    "batch_size": property,
+    "max_num_batches": property,
+    "new_epoch": "",
+    "reset": "",
+    "shuffle": "",
+    "next": "",
+}
+OPTIONS = "max_num_batches=-1, shuffle_order=True, rng=None"
+MNIST = f"which_set='train', batch_size=100, {OPTIONS}"
+
+# By class: the arguments of the constructor, the course's base class, the methods. Where the course
+# has a live object or a seed as a default, here it is None.
+COURSE = {
+    "layers.Layer": ("", None, LAYER),
+    "layers.LayerWithParameters": ("", "layers.Layer", WITH_PARAMETERS),
+    "layers.StochasticLayer": ("rng=None", "layers.Layer", STOCHASTIC),
+    "layers.AffineLayer": (
+        "input_dim, output_dim, weights_initialiser=None, biases_initialiser=None,"
+        " weights_penalty=None, biases_penalty=None",
+        "layers.LayerWithParameters",
+        WITH_PARAMETERS,
+    ),
+    "layers.ReshapeLayer": ("output_shape=None", "layers.Layer", LAYER),
+    "layers.SigmoidLayer": ("", "layers.Layer", LAYER),
+    "layers.ReluLayer": ("", "layers.Layer", LAYER),
+    "layers.TanhLayer": ("", "layers.Layer", LAYER),
+    "layers.SoftmaxLayer": ("", "layers.Layer", LAYER),
+    "layers.RadialBasisFunctionLayer": ("grid_dim, intervals=None", "layers.Layer", LAYER),
+    "layers.DropoutLayer": (
+        "rng=None, incl_prob=0.5, share_across_batch=True",
+        "layers.StochasticLayer",
+        STOCHASTIC,
+    ),
+    "layers.MaxPoolingLayer": ("pool_size=2", "layers.Layer", LAYER),
+    "penalties.L1Penalty": ("coefficient", None, PENALTY),
+    "penalties.L2Penalty": ("coefficient", None, PENALTY),
+    "errors.SumOfSquaredDiffsError": ("", None, ERROR),
+    "errors.BinaryCrossEntropyError": ("", None, ERROR),
+    "errors.BinaryCrossEntropySigmoidError": ("", None, ERROR),
+    "errors.CrossEntropyError": ("", None, ERROR),
+    "errors.CrossEntropySoftmaxError": ("", None, ERROR),
+    "initialisers.ConstantInit": ("value", None, INITIALISER),
+    "initialisers.UniformInit": ("low, high, rng=None", None, INITIALISER),
+    "initialisers.NormalInit": ("mean, std, rng=None", None, INITIALISER),
+    "initialisers.GlorotUniformInit": ("gain=1.0, rng=None", None, INITIALISER),
+    "initialisers.GlorotNormalInit": ("gain=1.0, rng=None", None, INITIALISER),
+    "learning_rules.GradientDescentLearningRule": ("learning_rate=0.001", None, RULE),
+    "learning_rules.MomentumLearningRule": (
+        "learning_rate=0.001, mom_coeff=0.9",
+        "learning_rules.GradientDescentLearningRule",
+        RULE,
+    ),
+    "learning_rules.NesterovMomentumLearningRule": (
+        "learning_rate=0.001, mom_coeff=0.9",
+        "learning_rules.GradientDescentLearningRule",
+        RULE,
+    ),
+    "learning_rules.AdamLearningRule": (
+        "learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-08",
+        "learning_rules.GradientDescentLearningRule",
+        RULE,
+    ),
+    "learning_rules.AdaGradLearningRule": (
+        "learning_rate=0.01, epsilon=1e-08",
+        "learning_rules.GradientDescentLearningRule",
+        RULE,
+    ),
+    "learning_rules.RMSPropLearningRule": (
+        "learning_rate=0.001, beta=0.9, epsilon=1e-08",
+        "learning_rules.GradientDescentLearningRule",
+        RULE,
+    ),
+    "schedulers.ConstantLearningRateScheduler": ("learning_rate", None, SCHEDULER),
+    "schedulers.ExponentialLearningRateScheduler": (
+        "init_learning_rate, decay_param",
+        None,
+        SCHEDULER,
+    ),
+    "schedulers.ReciprocalLearningRateScheduler": (
+        "init_learning_rate, decay_param",
+        None,
+        SCHEDULER,
+    ),
+    "schedulers.ReciprocalMomentumCoefficientScheduler": (
+        "max_mom_coeff=0.99, growth_param=3.0, epoch_offset=5.0",
+        None,
+        SCHEDULER,
+    ),
+    "models.SingleLayerModel": ("layer", None, MODEL),
+    "models.MultipleLayerModel": ("layers", None, MODEL),
+    "data_providers.DataProvider": (f"inputs, targets, batch_size, {OPTIONS}", None, PROVIDER),
+    "data_providers.OneOfKDataProvider": (
+        f"inputs, targets, batch_size, {OPTIONS}",
+        "data_providers.DataProvider",
+        {**PROVIDER, "to_one_of_k": "int_targets"},
+    ),
+    "data_providers.MNISTDataProvider": (MNIST, "data_providers.OneOfKDataProvider", PROVIDER),
+    "data_providers.AugmentedMNISTDataProvider": (
+        f"{MNIST}, transformer=None",
+        "data_providers.MNISTDataProvider",
+        PROVIDER,
+    ),
+    "data_providers.MNISTAutoencoderDataProvider": (
+        MNIST,
+        "data_providers.MNISTDataProvider",
+        PROVIDER,
+    ),
+    "optimisers.Optimiser": (
+        "model, error, learning_rule, train_dataset, valid_dataset=None, data_monitors=None,"
+        " schedulers=None, use_stochastic_eval=False",
+        None,
+        {
+            "do_training_epoch": "",
+            "eval_monitors": "dataset, label",
+            "get_epoch_stats": "",
+            "log_stats": "epoch, epoch_time, stats",
+            "train": "num_epochs, stats_interval=5",
+        },
+    ),
+}
+
+# What the course's package of 2016 does not have.
+NEW = {
+    "layers.ConvolutionalLayer": (
+        "num_input_channels, num_output_channels, input_dim_1, input_dim_2, kernel_dim_1,"
+        " kernel_dim_2, kernels_init=None, biases_init=None, kernels_penalty=None,"
+        " biases_penalty=None",
+        "layers.LayerWithParameters",
+        WITH_PARAMETERS,
+    ),
+    "layers.MaxPooling2DLayer": ("pool_size=2", "layers.Layer", LAYER),
+    "penalties.L1L2Penalty": ("l1_coefficient, l2_coefficient", None, PENALTY),
+}
+
+
+def find(path):
+    module, name = path.split(".")
+    return getattr(importlib.import_module(f"mlpcw.{module}"), name)
+
+
+def arguments(function):
+    """The arguments as they are written, without `self` and types."""
+    signature = inspect.signature(function)
+    bare = [p.replace(annotation=p.empty) for p in signature.parameters.values()]
+    if bare and bare[0].name == "self":
+        bare = bare[1:]
+    return str(inspect.Signature(bare))[1:-1]
+
+
+@pytest.mark.parametrize("path", [*COURSE, *NEW])
+def test_names_and_arguments_are_the_courses(path):
+    constructor, base, members = (COURSE | NEW)[path]
+    found = find(path)
+    assert arguments(found) == constructor
+    if base is not None:
+        assert issubclass(found, find(base))
+    for name, expected in members.items():
+        member = inspect.getattr_static(found, name)
+        if expected is property:
+            assert isinstance(member, property)
+            assert member.fset is not None
+        else:
+            assert arguments(member) == expected, name
+
+
+# ---- use --------------------------------------------------------------------------------------
+
+SEED = 24102016
+
+
+def accuracy(y, t):
+    return (y.argmax(-1) == t.argmax(-1)).mean()
+
+
+@pytest.fixture
+def data(digits_for_mnist):
+    """A generator shared by the two providers, as each notebook begins."""
+    rng = np.random.RandomState(SEED)
+    train_data = MNISTDataProvider("train", batch_size=50, rng=rng)
+    valid_data = MNISTDataProvider("valid", batch_size=50, rng=rng)
+    return rng, train_data, valid_data
+
+
+def trains(model, data, learning_rule=None, error=None, num_epochs=3, **options):
+    """Trains as the notebooks do; returns the curve of the training error."""
+    _, train_data, valid_data = data
+    learning_rule = learning_rule or MomentumLearningRule(0.02, 0.9)
+    error = error or CrossEntropySoftmaxError()
+    optimiser = Optimiser(
+        model, error, learning_rule, train_data, valid_data, {"acc": accuracy}, **options
+    )
+    stats, keys, run_time = optimiser.train(num_epochs=num_epochs, stats_interval=1)
+    assert stats.shape == (num_epochs + 1, len(keys))
+    assert np.isfinite(stats).all()
+    assert run_time > 0
+    for key in ("error(train)", "error(valid)", "acc(train)", "acc(valid)"):
+        assert stats[1:, keys[key]].shape == (num_epochs,)  # what a notebook plots
+    assert stats[-1, keys["error(train)"]] < stats[0, keys["error(train)"]]
+    return stats[:, keys["error(train)"]]
+
+
+def three_layers(rng, nonlinearity, penalty=None, gain=1.0):
+    weights_init, biases_init = GlorotUniformInit(gain, rng), ConstantInit(0.0)
+    return MultipleLayerModel(
+        [
+            AffineLayer(784, 30, weights_init, biases_init, weights_penalty=penalty),
+            nonlinearity(),
+            AffineLayer(30, 30, weights_init, biases_init, penalty),
+            nonlinearity(),
+            AffineLayer(30, 10, weights_init, biases_init, penalty),
+        ]
+    )
+
+
+def test_multiple_layer_models_softmax_as_layer_or_in_the_error(data):
+    """The same model twice: a softmax layer with one error, and the other error without it."""
+    rng, train_data, valid_data = data
+    curves = []
+    for softmax, error in (
+        ([SoftmaxLayer()], CrossEntropyError()),
+        ([], CrossEntropySoftmaxError()),
+    ):
+        rng.seed(6102016)
+        train_data.reset()
+        valid_data.reset()
+        affine = AffineLayer(784, 10, UniformInit(-0.01, 0.01, rng=rng), ConstantInit(0.0))
+        model = MultipleLayerModel([affine, *softmax]) if softmax else SingleLayerModel(affine)
+        curves.append(trains(model, data, GradientDescentLearningRule(learning_rate=0.2), error))
+    np.testing.assert_allclose(curves[0], curves[1], rtol=1e-9)
+
+
+def test_multiple_layer_models_deep(data):
+    rng = data[0]
+    model = three_layers(rng, SigmoidLayer)
+    assert [layer.weights.shape for layer in model.layers[::2]] == [(30, 784), (30, 30), (10, 30)]
+    trains(model, data, GradientDescentLearningRule(0.5), num_epochs=5)
+
+
+def test_multiple_layer_models_back_propagation_by_parts(data):
+    """One batch by hand: forwards layer by layer, backwards, and the model agrees."""
+    rng, train_data, _ = data
+    inputs, targets = train_data.next()
+    model, error = three_layers(rng, SigmoidLayer), CrossEntropySoftmaxError()
+    activations = model.fprop(inputs)
+    grads_wrt_outputs = error.grad(activations[-1], targets)
+    whole = model.grads_wrt_params(activations, grads_wrt_outputs)
+    by_parts = []
+    for index in reversed(range(5)):
+        layer, below, above = model.layers[index], activations[index], activations[index + 1]
+        if isinstance(layer, layers.LayerWithParameters):
+            by_parts = layer.grads_wrt_params(below, grads_wrt_outputs) + by_parts
+        grads_wrt_outputs = layer.bprop(below, above, grads_wrt_outputs)
+    assert grads_wrt_outputs.shape == inputs.shape
+    for grad, expected in zip(whole, by_parts, strict=True):
+        np.testing.assert_array_equal(grad, expected)
+
+
+def test_generalisation_radial_basis_functions_on_synthetic_data():
+    """Models of growing size, one rule for all, statistics at an interval of -1."""
+    rng = np.random.RandomState(17102016)
+    inputs = rng.uniform(size=(40, 1))
+    targets = np.sin(3 * inputs) + 0.01 * rng.normal(size=(40, 1))
+    inputs_train, targets_train = inputs[:20], targets[:20]
+    train_data = DataProvider(inputs_train, targets_train, batch_size=20, rng=rng)
+    valid_data = DataProvider(inputs[20:], targets[20:], batch_size=20, rng=rng)
+    error, learning_rule = SumOfSquaredDiffsError(), GradientDescentLearningRule(0.1)
+    weights_init, biases_init = UniformInit(-0.1, 0.1), ConstantInit(0.0)
+    train_errors = []
+    for num_weight in (2, 10):
+        model = MultipleLayerModel(
+            [
+                RadialBasisFunctionLayer(num_weight),
+                AffineLayer(num_weight, 1, weights_init, biases_init),
+            ]
+        )
+        optimiser = Optimiser(model, error, learning_rule, train_data, valid_data)
+        stats, _, _ = optimiser.train(200, -1)
+        assert stats.shape == (201, 3)
+        train_errors.append(error(model.fprop(inputs_train)[-1], targets_train))
+        assert model.fprop(np.linspace(0, 1, 500)[:, None])[-1].shape == (500, 1)
+    assert train_errors[1] < 0.01
+
+
+@pytest.mark.parametrize("nonlinearity", [TanhLayer, ReluLayer])
+def test_nonlinearities(data, nonlinearity):
+    trains(three_layers(data[0], nonlinearity, gain=0.5), data)
+
+
+def test_regularisation_penalties_share_weights_and_batches(data):
+    """All conditions start alike: generator and providers are reset before each."""
+    rng, train_data, valid_data = data
+    learning_rule = MomentumLearningRule(0.01, 0.9)
+    penalties = [None, L1Penalty(1e-3), L2Penalty(1e-2), L1L2Penalty(1e-3, 1e-2)]
+    run_info, models = OrderedDict(), OrderedDict()
+    for penalty in penalties:
+        rng.seed(SEED)
+        train_data.reset()
+        valid_data.reset()
+        model = three_layers(rng, ReluLayer, penalty, gain=0.5)
+        optimiser = Optimiser(
+            model,
+            CrossEntropySoftmaxError(),
+            learning_rule,
+            train_data,
+            valid_data,
+            {"acc": accuracy},
+        )
+        run_info[penalty] = optimiser.train(2, 1)
+        models[penalty] = model
+    first_errors = {stats[0, keys["error(train)"]] for stats, keys, _ in run_info.values()}
+    assert len(first_errors) == 1
+    sizes = {penalty: np.abs(model.layers[0].weights).sum() for penalty, model in models.items()}
+    assert all(sizes[penalty] < sizes[None] for penalty in penalties[1:])
+    assert run_info[None][0][-1, run_info[None][1]["params_penalty"]] == 0
+    assert model.layers[0].params[0] is model.layers[0].weights  # for the histograms
+    assert str(penalties[1]) == "L1Penalty(0.001)"  # for the legends
+
+
+def test_regularisation_augmented_data(digits_for_mnist):
+    """A transform of one's own: some of the images, flat ones in and out, drawn from `rng`."""
+    rng = np.random.RandomState(SEED)
+
+    def roll_some(batch, rng):
+        pictures = batch.reshape(len(batch), 28, 28).copy()
+        for picture in pictures[rng.uniform(size=len(batch)) < 0.5]:
+            picture[...] = np.roll(picture, rng.randint(-3, 4), axis=1)
+        return pictures.reshape(batch.shape)
+
+    train_data = AugmentedMNISTDataProvider(
+        "train", batch_size=100, max_num_batches=3, rng=rng, transformer=roll_some
+    )
+    valid_data = MNISTDataProvider("valid", batch_size=100, rng=rng)
+    inputs, _ = train_data.next()
+    assert inputs.shape == (100, 784)
+    train_data.reset()
+    model = three_layers(rng, ReluLayer)
+    trains(model, (rng, train_data, valid_data))
+    runs = {train_data: model}  # a provider may be the key to its run
+    assert runs[train_data] is model
+
+
+def test_dropout(data):
+    rng = data[0]
+    weights_init, biases_init = GlorotUniformInit(rng=rng), ConstantInit(0.0)
+    model = MultipleLayerModel(
+        [
+            DropoutLayer(rng, 0.8),
+            AffineLayer(784, 50, weights_init, biases_init),
+            ReluLayer(),
+            DropoutLayer(rng, 0.5),
+            AffineLayer(50, 10, weights_init, biases_init),
+        ]
+    )
+    trains(model, data, num_epochs=4, use_stochastic_eval=False)
+
+
+def test_stochastic_layer_of_ones_own(data):
+    """Noise on the activations in training, from the generator that the base class keeps."""
+    rng = data[0]
+
+    class NoiseLayer(StochasticLayer):
+        def __init__(self, rng=None, std=0.1):
+            super().__init__(rng)
+            self.std = std
+
+        def fprop(self, inputs, stochastic=True):
+            return inputs + self.rng.normal(0, self.std, inputs.shape) * stochastic
+
+        def bprop(self, inputs, outputs, grads_wrt_outputs):
+            return grads_wrt_outputs
+
+    parts = [
+        AffineLayer(784, 50, GlorotUniformInit(rng=rng)),
+        ReluLayer(),
+        NoiseLayer(rng),
+        AffineLayer(50, 10, GlorotUniformInit(rng=rng)),
+    ]
+    trains(MultipleLayerModel(parts), data)
+
+
+def test_maxout(data):
+    rng = data[0]
+    parts = []
+    for num_inputs, num_units in ((784, 25), (25, 15)):
+        parts += [AffineLayer(num_inputs, 3 * num_units, GlorotUniformInit(rng=rng))]
+        parts += [MaxPoolingLayer(3)]
+    parts += [AffineLayer(15, 10, GlorotUniformInit(rng=rng))]
+    trains(MultipleLayerModel(parts), data)
+
+
+@pytest.mark.parametrize(
+    "scheduler",
+    [
+        ConstantLearningRateScheduler(0.2),
+        ExponentialLearningRateScheduler(0.5, 3.0),
+        ReciprocalLearningRateScheduler(0.5, 3.0),
+    ],
+)
+def test_coursework_learning_rate_schedules(data, scheduler):
+    model = three_layers(data[0], SigmoidLayer)
+    learning_rule = GradientDescentLearningRule(0.1)
+    trains(model, data, learning_rule, num_epochs=5, schedulers=[scheduler])
+    assert learning_rule.learning_rate != 0.1
+
+
+def test_coursework_momentum_schedule(data):
+    scheduler = ReciprocalMomentumCoefficientScheduler(0.9, 1.0, 2.0)
+    learning_rule = MomentumLearningRule(0.1, 0.0)
+    model = three_layers(data[0], SigmoidLayer)
+    trains(model, data, learning_rule, num_epochs=5, schedulers=[scheduler])
+    assert learning_rule.mom_coeff == pytest.approx(0.9 * (1 - 1 / 6))
+
+
+@pytest.mark.parametrize(
+    "learning_rule",
+    [
+        NesterovMomentumLearningRule(learning_rate=0.05, mom_coeff=0.9),
+        AdamLearningRule(learning_rate=0.005),
+        AdaGradLearningRule(learning_rate=0.05),
+        RMSPropLearningRule(learning_rate=0.005),
+    ],
+)
+def test_coursework_adaptive_learning_rules(data, learning_rule):
+    trains(three_layers(data[0], SigmoidLayer), data, learning_rule, num_epochs=5)
+
+
+def test_coursework_rule_and_scheduler_of_ones_own(data):
+    """A rule that derives from the plain one and changes `self.params` in place."""
+
+    class SignRule(GradientDescentLearningRule):
+        def __init__(self, learning_rate=1e-3):
+            super().__init__(learning_rate)
+            self.num_updates = 0
+
+        def initialise(self, params):
+            super().initialise(params)
+            self.num_updates = 0
+
+        def update_params(self, grads_wrt_params):
+            self.num_updates += 1
+            for param, grad in zip(self.params, grads_wrt_params, strict=True):
+                param -= self.learning_rate * np.sign(grad)
+
+    class Halving:
+        def update_learning_rule(self, learning_rule, epoch_number):
+            learning_rule.learning_rate = 0.002 / 2**epoch_number
+
+    learning_rule = SignRule()
+    model = three_layers(data[0], ReluLayer)
+    trains(model, data, learning_rule, num_epochs=3, schedulers=[Halving()])
+    assert learning_rule.num_updates == 60
+    assert learning_rule.learning_rate == 0.0005
+
+
+def test_initialisation_schemes(data):
+    rng = data[0]
+    for weights_init in (
+        NormalInit(0.0, 0.1, rng=rng),
+        GlorotNormalInit(gain=0.5, rng=rng),
+        init.UniformInit(-0.1, 0.1, rng=rng),
+    ):
+        model = MultipleLayerModel(
+            [AffineLayer(784, 20, weights_init), TanhLayer(), AffineLayer(20, 10, weights_init)]
+        )
+        trains(model, data, num_epochs=2)
+
+
+def test_logs_to_a_handler_of_the_root_logger(data, caplog):
+    with caplog.at_level(logging.INFO):  # as a notebook sets it
+        trains(three_layers(data[0], ReluLayer), data, num_epochs=2)
+    assert [record.getMessage()[:8] for record in caplog.records] == ["Epoch 1:", "Epoch 2:"]
+
+
+def test_autoencoder(digits_for_mnist):
+    rng = np.random.RandomState(SEED)
+    train_data = MNISTAutoencoderDataProvider("train", 50, rng=rng)
+    model = MultipleLayerModel(
+        [
+            AffineLayer(784, 20, GlorotUniformInit(rng=rng)),
+            SigmoidLayer(),
+            AffineLayer(20, 784, GlorotUniformInit(rng=rng)),
+        ]
+    )
+    optimiser = Optimiser(
+        model, BinaryCrossEntropySigmoidError(), AdamLearningRule(0.01), train_data
+    )
+    stats, keys, _ = optimiser.train(2, 1)
+    assert stats[-1, keys["error(train)"]] < stats[0, keys["error(train)"]] / 2
+
+
+# ---- the convolutional layer's own tests ------------------------------------------------------
+
+
+def convolution_of_whole_numbers():
+    """Two images of three channels, two kernels: parameters set as arrays of whole numbers."""
+    layer = ConvolutionalLayer(
+        num_input_channels=3,
+        num_output_channels=2,
+        input_dim_1=3,
+        input_dim_2=3,
+        kernel_dim_1=2,
+        kernel_dim_2=2,
+    )
+    kernels = np.zeros((2, 3, 2, 2), dtype=int)
+    kernels[0, 0] = [[1, 0], [0, 0]]  # flipped: takes the pixel below to the right
+    kernels[0, 1] = [[0, 0], [0, 1]]  # the pixel itself
+    kernels[1, 2] = [[1, 2], [3, 4]]
+    layer.params = [kernels, np.array([0, 100])]
+    inputs = np.arange(54).reshape(2, 3, 3, 3)
+    return layer, inputs
+
+
+def test_convolution_forwards():
+    layer, inputs = convolution_of_whole_numbers()
+    outputs = layer.fprop(inputs)
+    expected = inputs[:, 0, 1:, 1:] + inputs[:, 1, :2, :2]
+    np.testing.assert_array_equal(outputs[:, 0], expected)
+    # 4 * 18 + 3 * 19 + 2 * 21 + 1 * 22 + 100 = 293, and 10 more for each pixel further
+    np.testing.assert_array_equal(outputs[0, 1], [[293, 303], [323, 333]])
+    np.testing.assert_array_equal(outputs[1, 1], [[563, 573], [593, 603]])
+
+
+def test_convolution_backwards():
+    layer, inputs = convolution_of_whole_numbers()
+    grads = np.arange(16).reshape(2, 2, 2, 2)
+    found = layer.bprop(inputs, layer.fprop(inputs), grads)
+    np.testing.assert_array_equal(found[:, 0, 1:, 1:], grads[:, 0])
+    np.testing.assert_array_equal(found[:, 1, :2, :2], grads[:, 0])
+    # (4, 5, 6, 7) spread by (4, 3, 2, 1)
+    np.testing.assert_array_equal(found[0, 2], [[16, 32, 15], [32, 60, 26], [12, 20, 7]])
+
+
+def test_convolution_gradients():
+    layer, inputs = convolution_of_whole_numbers()
+    grads = np.zeros((2, 2, 2, 2), dtype=int)
+    grads[0, 0, 0, 0], grads[1, 0, 1, 1], grads[1, 1, 0, 1] = 1, 10, 100
+    kernels_grads, biases_grads = layer.grads_wrt_params(inputs, grads)
+    # the patch under each output, turned by 180 degrees
+    first, second, third = inputs[0, :, :2, :2], inputs[1, :, 1:, 1:], inputs[1, :, :2, 1:]
+    np.testing.assert_array_equal(kernels_grads[0], (first + 10 * second)[:, ::-1, ::-1])
+    np.testing.assert_array_equal(kernels_grads[1], (100 * third)[:, ::-1, ::-1])
+    np.testing.assert_array_equal(biases_grads, [11, 100])
+
+
+def test_convolutional_network(data):
+    rng = data[0]
+    model = MultipleLayerModel(
+        [
+            ReshapeLayer((1, 28, 28)),
+            ConvolutionalLayer(1, 2, 28, 28, 9, 9, init.UniformInit(-0.1, 0.1, rng)),
+            ReluLayer(),
+            ReshapeLayer(),
+            AffineLayer(800, 10, GlorotUniformInit(rng=rng)),
+        ]
+    )
+    trains(model, data, num_epochs=2)
+
+
+def test_a_layer_of_ones_own(data):
+    """The exercise on non-linearities: a class that only has `fprop` and `bprop`."""
+
+    class Softplus(Layer):
+        def fprop(self, inputs):
+            return np.logaddexp(0, inputs)
+
+        def bprop(self, inputs, outputs, grads_wrt_outputs):
+            return grads_wrt_outputs / (1 + np.exp(-inputs))
+
+    trains(three_layers(data[0], Softplus), data)
