@@ -1,0 +1,46 @@
+"""Small runs for the tests of the study: an arm on the digits that trains in a blink."""
+
+import concurrent.futures
+import copy
+import functools
+
+from mlpcw.study import arms, runner
+
+
+def tiny_arm(**changes) -> arms.Arm:
+    """Two epochs of a small network on the digits; `changes` are fields of the arm."""
+    fields = dict(part="part1", name="tiny", data="digits", protocol="paired")
+    fields |= dict(batch_size=50, num_epochs=2, stats_interval=1, hidden_dims=(5,))
+    return arms.Arm(**(fields | changes))
+
+
+def quick_arm(key: str = "part1/none", num_epochs: int = 1) -> arms.Arm:
+    """An arm of the quick profile, one epoch long."""
+    return arms.find("quick", key, num_epochs)
+
+
+def record_of(arm: arms.Arm, seed: int = 0) -> dict:
+    """The record of a run; a new copy at every call, but trained once."""
+    return copy.deepcopy(_trained(arm, seed))
+
+
+@functools.cache
+def _trained(arm: arms.Arm, seed: int) -> dict:
+    return runner.train(arm, seed)
+
+
+def apart_from_times(record: dict) -> dict:
+    """A record without what differs between two trainings of the same run."""
+    return {name: record[name] for name in record if name not in ("provenance", "seconds")}
+
+
+class Inline(concurrent.futures.Executor):
+    """An executor that calls in this thread, at once."""
+
+    def submit(self, function, /, *args, **kwargs):
+        future = concurrent.futures.Future()
+        try:
+            future.set_result(function(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
