@@ -11,17 +11,17 @@ Captions, which say what a figure means, are the book's; `ALT_TEXTS` says what a
 import dataclasses
 from collections.abc import Callable, Sequence
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from mlpcw import augmenters, checks, mnist
 from mlpcw.study import replay
 from mlpcw.study.labels import LABELS, label, three_digits
+from mlpcw.study.look import COLOURS, WIDTH, add_legend, darker, spread, stack
+from mlpcw.study.look import style as style
 from mlpcw.study.results import Results
 
 PENALTIES = (
@@ -44,35 +44,6 @@ AUGMENTATIONS = (
 SIGMAS = ("part2/sigma_1", "part2/sigma_4", "part2/sigma_10")
 CONVOLUTIONS = ("part3/nn", "part3/cnn_5x5", "part3/cnn_5x5_first_image")
 KERNEL_SIZES = ("part3/cnn_5x5", "part3/cnn_10x10", "part3/cnn_15x15")
-
-# Okabe and Ito's and Tol's colours, which the colour-blind tell apart. Grey is the plain network of
-# each part; a family shares its hue, and the stronger coefficient is the lighter one.
-COLOURS = {
-    "part1/none": "#6E6E6E",
-    "part1/l1_1e-5": "#0072B2",
-    "part1/l1_1e-3": "#56B4E9",
-    "part1/l2_1e-4": "#D55E00",
-    "part1/l2_1e-2": "#E69F00",
-    "part1/l1l2_1e-5_1e-4": "#882255",
-    "part1/l1l2_1e-3_1e-2": "#CC79A7",
-    "part2/size_1000": "#7FB8E0",
-    "part2/size_5000": "#2F7FB8",
-    "part2/size_10000": "#0B3C6F",
-    "part2/initial_data": "#6E6E6E",
-    "part2/random_noise": "#CC79A7",
-    "part2/random_shift": "#E69F00",
-    "part2/random_rotation": "#0072B2",
-    "part2/random_distortion": "#009E73",
-    "part2/sigma_1": "#7AD0B0",
-    "part2/sigma_4": "#009E73",
-    "part2/sigma_10": "#00513B",
-    "part3/nn": "#6E6E6E",
-    "part3/cnn_5x5": "#0072B2",
-    "part3/cnn_5x5_first_image": "#56B4E9",
-    "part3/cnn_10x10": "#E69F00",
-    "part3/cnn_15x15": "#882255",
-}
-"""Key of an arm to its colour in the whole book."""
 
 ALT_TEXTS = {
     "1.1": "Line plots of training error and validation error against epoch, one line for each of"
@@ -104,51 +75,11 @@ ALT_TEXTS = {
 }
 """Number of a figure to one sentence on what it shows, true of any runs."""
 
-WIDTH = 6.4
-"""Width of every figure, inches: nearly the book's column, and legible when a phone halves it."""
-
-NEAR_ZERO = 0.01
-"""Weights of at most this magnitude are called near zero."""
-
-_STYLE = {
-    "figure.facecolor": "white",
-    "savefig.facecolor": "white",
-    "font.family": "DejaVu Sans",  # comes with matplotlib
-    "font.size": 10,
-    "axes.titlesize": 11,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.labelsize": 10,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": "#555555",
-    "axes.grid": True,
-    "axes.grid.axis": "y",
-    "axes.axisbelow": True,
-    "grid.color": "#DDDDDD",
-    "grid.linewidth": 0.8,
-    "legend.frameon": False,
-    "legend.fontsize": 10,
-    "lines.solid_capstyle": "butt",
-    # Text as paths looks the same on every machine, also inside an <img>, where a page's fonts do
-    # not reach; what can be searched and read aloud are caption and alt text.
-    "svg.fonttype": "path",
-    "svg.hashsalt": "mlpcw",
-}
-
-
-def style() -> None:
-    """Sets the look of all figures; in a notebook also their format, SVG without a date."""
-    matplotlib.rcParams.update(_STYLE)
-    try:
-        shell = get_ipython()  # defined inside IPython only
-    except NameError:
-        return
-    if hasattr(shell, "kernel"):
-        from matplotlib_inline.backend_inline import set_matplotlib_formats
-
-        # No tight box: it would give every figure another width.
-        set_matplotlib_formats("svg", bbox_inches=None, metadata={"Date": None})
+_OURS = {"linewidth": 4}
+_LOG = {"linewidth": 1.4, "linestyle": (0, (3.5, 2)), "zorder": 3}
+_CLEAN = {"linestyle": "", "marker": "o", "markerfacecolor": "white", "clip_on": False, "zorder": 4}
+_TRAINING_DOT = {**_CLEAN, "markersize": 7, "markeredgewidth": 1.5}
+_VALIDATION_DOT = {"linestyle": "", "marker": "o", "markersize": 9, "clip_on": False, "zorder": 4}
 
 
 # ---- Curves against epoch -------------------------------------------------------------------
@@ -206,42 +137,50 @@ def kernel_size_accuracy(results: Results) -> Figure:
 
 def _curves(results: Results, keys: Sequence[str], panels: Sequence[_Panel]) -> Figure:
     """A panel a column below one another, a line an arm, labelled at its end."""
-    figure, all_axes = _stack([2.15] * len(panels), right=2.25)
+    samples = _curves_legend(results, keys)
+    figure, all_axes = stack([2.1] * len(panels), 0.85, 2.2, legend=bool(samples))
     for axes, panel in zip(all_axes, panels, strict=True):
-        axes.set_title(panel.title)
+        axes.set_title(panel.title + _which_images(results, keys, panel))
         axes.set_ylabel(panel.unit)
         for key in keys:
             _draw_arm(axes, results, key, panel.column)
         _set_range(axes, results, keys, panel)
         _label_ends(axes, results, keys, panel.column)
     all_axes[-1].set_xlabel("epoch")
-    _add_legend(figure, results, keys)
+    add_legend(figure, samples)
     return figure
+
+
+def _which_images(results: Results, keys: Sequence[str], panel: _Panel) -> str:
+    augmented = any(_shows_clean(results, key, panel.column) for key in keys)
+    return ", on augmented batches" if augmented else ""
 
 
 def _draw_arm(axes: Axes, results: Results, key: str, column: str) -> None:
     """The mean over the seeds, their range, and the log of 2016 where there is one."""
     epochs, curves = results.epochs(key), results.curves(key, column)
-    colour = COLOURS[key]
-    axes.plot(epochs, curves.mean(axis=0), color=colour, linewidth=3.2, gid=key)
+    axes.plot(epochs, curves.mean(axis=0), color=COLOURS[key], gid=key, **_OURS)
     if len(curves) > 1:
         low, high = curves.min(axis=0), curves.max(axis=0)
-        axes.fill_between(epochs, low, high, color=colour, alpha=0.15, linewidth=0)
+        axes.fill_between(epochs, low, high, color=COLOURS[key], alpha=0.15, linewidth=0)
+    if _shows_clean(results, key, column):
+        clean = results.final(key, "error_train_clean")
+        axes.plot(epochs[-1], clean, color=COLOURS[key], gid=f"{key} clean", **_CLEAN)
     log = replay.published_log(key) if results.beside_2016 else None
     if log:
-        shown = [row for row, epoch in enumerate(log["epoch"]) if epoch <= epochs[-1]]
+        shown = np.array(log["epoch"]) <= epochs[-1]
         axes.plot(
-            [log["epoch"][row] for row in shown],
-            [log[column][row] for row in shown],
-            color=_darker(colour),
-            linewidth=1.2,
-            linestyle=(0, (4, 2)),
+            np.array(log["epoch"])[shown],
+            np.array(log[column])[shown],
+            color=darker(COLOURS[key]),
             gid=f"{key} 2016",
+            **_LOG,
         )
 
 
-def _darker(colour: str) -> str:
-    return to_hex([0.35 * part for part in to_rgb(colour)])
+def _shows_clean(results: Results, key: str, column: str) -> bool:
+    """Whether a curve is measured on augmented images, so that its end on clean ones is shown."""
+    return column == "error_train" and results.arm(key).augmentation is not None
 
 
 def _set_range(axes: Axes, results: Results, keys: Sequence[str], panel: _Panel) -> None:
@@ -249,127 +188,112 @@ def _set_range(axes: Axes, results: Results, keys: Sequence[str], panel: _Panel)
     shown = []
     for key in keys:
         epochs, curves = results.epochs(key), results.curves(key, panel.column)
-        shown.append(curves[:, epochs >= epochs[-1] / 10].mean(axis=0))
+        shown.append(curves.mean(axis=0)[epochs >= epochs[-1] / 10])
+        if _shows_clean(results, key, panel.column):
+            shown.append(results.curves(key, "error_train_clean").mean(axis=0)[-1:])
     low, high = min(each.min() for each in shown), max(each.max() for each in shown)
     if panel.log:
-        axes.set_yscale("log")
         margin = (high / low) ** 0.06
+        axes.set_yscale("log")
         axes.set_ylim(low / margin, high * margin)
+        axes.yaxis.set_major_locator(FixedLocator(_log_ticks(low / margin, high * margin)))
+        axes.yaxis.set_minor_locator(NullLocator())
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     else:
         margin = 0.06 * (high - low)
         axes.set_ylim(low - margin, high + margin)
     axes.set_xlim(0, max(results.epochs(key)[-1] for key in keys))
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, steps=(1, 2, 4, 5, 10)))
+
+
+def _log_ticks(low: float, high: float) -> list[float]:
+    """Round numbers from `low` to `high`, the sparser the more decades there are between."""
+    decades = np.log10(high / low)
+    steps = (1,) if decades > 3 else (1, 3) if decades > 1 else (1, 1.5, 2, 3, 4, 6, 8)
+    powers = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))))
+    ticks = [float(f"{step}e{power}") for power in powers for step in steps]
+    return [tick for tick in ticks if low <= tick <= high]
 
 
 def _label_ends(axes: Axes, results: Results, keys: Sequence[str], column: str) -> None:
     """Each line's name and last value at its right end, moved apart where they would overlap."""
     finals = [results.final(key, column) for key in keys]
     to_axes = axes.transData + axes.transAxes.inverted()
-    right = axes.get_xlim()[1]
-    wanted = [to_axes.transform((right, final))[1] for final in finals]
+    wanted = [to_axes.transform((0, final))[1] for final in finals]
     height = axes.get_position().height * axes.figure.get_figheight() * 72  # points
-    heights = spread(wanted, spacing=12.5 / height)
+    heights = spread(wanted, spacing=13 / height, low=5 / height)
     for key, final, start, end in zip(keys, finals, wanted, heights, strict=True):
         axes.annotate(
             f"{label(results, key)}  {three_digits(final)}",
-            xy=(1, start),
+            xy=(1.01, start),
             xytext=(1.06, end),
             xycoords="axes fraction",
             textcoords="axes fraction",
             va="center",
-            color=_darker(COLOURS[key]),
-            fontsize=9.5,
-            arrowprops={"arrowstyle": "-", "color": COLOURS[key], "linewidth": 1},
+            color=darker(COLOURS[key]),
+            arrowprops={
+                "arrowstyle": "-",
+                "color": COLOURS[key],
+                "relpos": (0, 0.5),
+                "shrinkA": 2,
+                "shrinkB": 0,
+            },
         )
 
 
-def spread(positions: Sequence[float], spacing: float) -> list[float]:
-    """Moves positions apart, as little as possible, until none is nearer than `spacing`.
-
-    Args:
-        positions: Where each would like to be, in any order.
-        spacing: Least distance between two.
-
-    Returns:
-        Positions in the order given.
-    """
-    order = np.argsort(positions, kind="stable")
-    # Less the spacing before it each position may equal the last but not be below it: positions
-    # that are out of order are pooled at their mean until all are in order.
-    pools: list[list[float]] = []  # [sum, number] of the positions in each pool
-    for rank, index in enumerate(order):
-        pools.append([positions[index] - rank * spacing, 1])
-        while len(pools) > 1 and pools[-2][0] * pools[-1][1] > pools[-1][0] * pools[-2][1]:
-            total, number = pools.pop()
-            pools[-1][0] += total
-            pools[-1][1] += number
-    placed = [total / number for total, number in pools for _ in range(number)]
-    moved = [0.0] * len(order)
-    for rank, index in enumerate(order):
-        moved[index] = float(placed[rank] + rank * spacing)
-    return moved
-
-
-def _add_legend(figure: Figure, results: Results, keys: Sequence[str]) -> None:
-    """What a thick line and a dashed one are, where both are drawn."""
+def _curves_legend(results: Results, keys: Sequence[str]) -> list[Line2D]:
+    """Samples of what else than plain lines is drawn."""
+    samples = []
     if results.beside_2016 and any(replay.published_log(key) for key in keys):
-        ours = Line2D([], [], color="#AAAAAA", linewidth=3.2)
-        theirs = Line2D([], [], color="#333333", linewidth=1.2, linestyle=(0, (4, 2)))
-        figure.legend(
-            [ours, theirs], ["this book", "2016 log (dashed)"], loc="upper right", ncols=2
-        )
-
-
-def _stack(heights: Sequence[float], right: float, left: float = 0.75) -> tuple[Figure, list[Axes]]:
-    """A figure of axes below one another; all in inches, so that labels are placed exactly."""
-    gap, top, bottom = 0.5, 0.45, 0.55
-    total = sum(heights) + gap * (len(heights) - 1) + top + bottom
-    figure = Figure(figsize=(WIDTH, total))
-    all_axes, edge = [], total - top
-    for height in heights:
-        edge -= height
-        box = (left / WIDTH, edge / total, (WIDTH - left - right) / WIDTH, height / total)
-        all_axes.append(figure.add_axes(box))
-        edge -= gap
-    return figure, all_axes
+        samples.append(Line2D([], [], color="#999999", label="this book", **_OURS))
+        samples.append(Line2D([], [], color="#333333", label="2016 log (dashed)", **_LOG))
+    if any(results.arm(key).augmentation for key in keys):
+        samples.append(Line2D([], [], color="#666666", label="on clean images", **_CLEAN))
+    return samples
 
 
 # ---- Densities of weights -------------------------------------------------------------------
+
+NEAR_ZERO = 0.01
+"""Weights of at most this magnitude are called near zero."""
+
+_UNPENALISED = "part1/none"
+_COARSE = 4
+"""Bins of the records that one bin of the whole range is made of."""
 
 
 def weight_density(results: Results, key: str) -> Figure:
     """Figures 1.2 to 1.8: density of the first layer's weights, whole and near zero.
 
     The scales and the bins are the same for all conditions of Part 1; the outline of the run
-    without a penalty stands behind, to compare with.
+    without a penalty stands over each, to compare with.
 
     Args:
         results: The runs of Part 1, all of them.
         key: The condition, such as "part1/l1_1e-3".
     """
-    figure = Figure(figsize=(WIDTH, 2.9))
-    whole = figure.add_axes((0.115, 0.19, 0.5, 0.66))
-    zoomed = figure.add_axes((0.665, 0.19, 0.315, 0.66), sharey=whole)
-    for axes in (whole, zoomed):
-        edges, density = _weight_density(results, "part1/none")
-        axes.stairs(density, edges, color="#555555", linewidth=1)
-        if key != "part1/none":
-            edges, density = _weight_density(results, key)
-        axes.stairs(density, edges, color=COLOURS[key], fill=True, alpha=0.75, gid=key)
-        axes.set_yscale("log")
-        axes.set_xlabel("weight")
+    figure = Figure(figsize=(WIDTH, 3.0))
+    whole = figure.add_axes((0.115, 0.17, 0.5, 0.63))
+    zoomed = figure.add_axes((0.665, 0.17, 0.315, 0.63), sharey=whole)
     reach, low, high = _weight_scales(results)
-    whole.set_xlim(-reach, reach)
+    for axes, bins, limit in ((whole, _COARSE, reach), (zoomed, 1, 5 * NEAR_ZERO)):
+        axes.stairs(*_weight_density(results, key, bins), color=COLOURS[key], fill=True, gid=key)
+        outline = _weight_density(results, _UNPENALISED, bins)
+        axes.stairs(*outline, color="#222222", linewidth=1.2, gid=_UNPENALISED)
+        axes.set_xlim(-limit, limit)
+        axes.set_xlabel("weight")
+        axes.xaxis.set_major_locator(MaxNLocator(4, steps=(1, 2, 4, 5, 10)))
+    whole.set_yscale("log")
     whole.set_ylim(low, high)
-    zoomed.set_xlim(-0.05, 0.05)
-    zoomed.tick_params(labelleft=False)
     whole.set_ylabel("density")
     whole.set_title(label(results, key))
+    zoomed.tick_params(labelleft=False)
     zoomed.set_title("near zero", fontweight="normal")
     facts = f"{100 * share_near_zero(results, key):.1f} % within ±{NEAR_ZERO}\n"
     facts += f"99 % within ±{three_digits(magnitude_quantile(results, key, 0.99))}"
-    whole.text(0.02, 0.97, facts, transform=whole.transAxes, va="top", fontsize=9.5)
+    whole.text(0.02, 0.97, facts, transform=whole.transAxes, va="top")
+    outline = Line2D([], [], color="#222222", linewidth=1.2, label="outline: no penalty")
+    add_legend(figure, [outline])
     return figure
 
 
@@ -389,19 +313,28 @@ def magnitude_quantile(results: Results, key: str, share: float) -> float:
     return float(magnitudes[order][np.searchsorted(passed, share)])
 
 
-def _weight_density(results: Results, key: str) -> tuple[np.ndarray, np.ndarray]:
-    """Edges of the bins, `(num_bins + 1,)`, and the density in each, `(num_bins,)`."""
+def _weight_density(results: Results, key: str, bins: int) -> tuple[np.ndarray, np.ndarray]:
+    """The density in groups of `bins` bins, and the groups' edges, all multiples of their width."""
     edges, counts = results.weight_counts(key)
-    return edges, counts / (counts.sum() * np.diff(edges))
+    width = bins * (edges[1] - edges[0])
+    groups = np.floor((edges[:-1] + edges[1:]) / 2 / width).astype(int)
+    sums = np.bincount(groups - groups[0], counts)
+    group_edges = np.arange(groups[0], groups[-1] + 2) * width
+    return sums / (counts.sum() * width), group_edges
 
 
 def _weight_scales(results: Results) -> tuple[float, float, float]:
-    """Half the range of weights, and the lowest and highest density, of all of Part 1."""
-    densities = [_weight_density(results, key) for key in PENALTIES]
-    reach = max(np.abs(edges).max() for edges, _ in densities)
-    low = min(density[density > 0].min() for _, density in densities)
-    high = max(density.max() for _, density in densities)
-    return reach, low / 2, high * 3
+    """Half the range of weights that is shown, and the lowest and highest density, for all alike.
+
+    A few weights of a few conditions lie beyond: one in ten thousand at most.
+    """
+    reach = max(magnitude_quantile(results, key, 0.9999) for key in PENALTIES)
+    highest = max(_weight_density(results, key, 1)[0].max() for key in PENALTIES)
+    lowest = min(
+        density[density > 0].min()
+        for density in (_weight_density(results, key, _COARSE)[0] for key in PENALTIES)
+    )
+    return reach, lowest / 2, 8 * highest
 
 
 # ---- Grids of images ------------------------------------------------------------------------
@@ -476,10 +409,10 @@ def image_grid(inputs: np.ndarray) -> Figure:
     # (rows, height, columns, width) -> (rows * height, columns * width), less the last gap
     picture = tiles.swapaxes(1, 2).reshape(rows * height, columns * width)[:-_GAP, :-_GAP]
     figure = Figure(figsize=(WIDTH, 3.0))
-    axes = figure.add_axes((0.01, 0.02, 0.87, 0.96))
+    axes = figure.add_axes((0.005, 0.02, 0.86, 0.96))
     shades = axes.imshow(picture, cmap="gray_r", vmin=-0.5, vmax=1.5, interpolation="none")
     axes.set_axis_off()
-    bar = figure.colorbar(shades, cax=figure.add_axes((0.9, 0.08, 0.02, 0.84)))
+    bar = figure.colorbar(shades, cax=figure.add_axes((0.88, 0.08, 0.02, 0.84)))
     bar.set_ticks([-0.5, 0, 0.5, 1, 1.5])
     bar.set_label("pixel value")
     return figure
@@ -513,20 +446,27 @@ class _DotPlot:
     """One set of axes: a row an arm, from its training figure to its validation figure."""
 
     title: str
-    unit: str
     metric: str
     keys: tuple[str, ...]
 
 
-_PART1 = _DotPlot("Penalties", "error (cross-entropy, nats)", "error", PENALTIES)
-_PART2 = _DotPlot("Augmentation", "error (cross-entropy, nats)", "error", AUGMENTATIONS)
-_PART3 = _DotPlot("Convolution", "accuracy (share of images)", "acc", ("part3/nn", *KERNEL_SIZES))
+_PART1 = _DotPlot("Penalties", "error", PENALTIES)
+_PART2 = _DotPlot("Augmentation", "error", AUGMENTATIONS)
+_PART3 = _DotPlot("Convolution", "acc", ("part3/nn", *KERNEL_SIZES))
+_UNITS = {"error": "error (cross-entropy, nats)", "acc": "accuracy (share of images)"}
 
 
 def _dot_plots(results: Results, plots: Sequence[_DotPlot]) -> Figure:
-    figure, all_axes = _stack([0.27 * len(plot.keys) for plot in plots], right=0.7, left=1.9)
+    figure, all_axes = stack([0.26 * len(plot.keys) for plot in plots], 1.8, 0.75, gap=0.8)
     for axes, plot in zip(all_axes, plots, strict=True):
         _draw_dots(axes, results, plot)
+    augmented = any(results.arm(key).augmentation for plot in plots for key in plot.keys)
+    training = "training (clean images)" if augmented else "training"
+    samples = [
+        Line2D([], [], color="#666666", label=training, **_TRAINING_DOT),
+        Line2D([], [], color="#666666", label="validation, with its value", **_VALIDATION_DOT),
+    ]
+    add_legend(figure, samples)
     return figure
 
 
@@ -537,25 +477,27 @@ def _draw_dots(axes: Axes, results: Results, plot: _DotPlot) -> None:
     if plot.metric == "error":
         best_last.reverse()
     for row, key in enumerate(best_last):
-        clean = results.arm(key).augmentation is not None
-        training = results.final(key, f"{plot.metric}_train" + ("_clean" if clean else ""))
+        clean = "_clean" if results.arm(key).augmentation else ""
+        training = results.final(key, f"{plot.metric}_train{clean}")
         valid = results.curves(key, column)[:, -1]
         colour = COLOURS[key]
         axes.plot([training, valid.mean()], [row, row], color=colour, linewidth=2)
-        axes.plot(training, row, "o", color=colour, markerfacecolor="white", markersize=7)
-        axes.plot(valid.mean(), row, "o", color=colour, markersize=9, gid=key)
-        if len(valid) > 1:
-            axes.plot([valid.min(), valid.max()], [row, row], color=colour, linewidth=6, alpha=0.3)
+        axes.plot([valid.min(), valid.max()], [row, row], color=colour, linewidth=7, alpha=0.3)
+        axes.plot(training, row, color=colour, **_TRAINING_DOT)
+        axes.plot(valid.mean(), row, color=colour, gid=key, **_VALIDATION_DOT)
         axes.text(
-            *(1.02, row, three_digits(valid.mean())),
+            *(1.03, row, three_digits(valid.mean())),
             transform=axes.get_yaxis_transform(),
             va="center",
         )
     axes.set_yticks(range(len(best_last)), [label(results, key) for key in best_last])
     axes.set_ylim(-0.6, len(best_last) - 0.4)
-    axes.tick_params(axis="y", length=0)
+    axes.tick_params(axis="y", length=0, pad=9)
     axes.grid(axis="x")
-    axes.set_xlabel(plot.unit)
+    axes.grid(visible=False, axis="y")
+    axes.xaxis.set_major_locator(MaxNLocator(5, steps=(1, 2, 2.5, 5, 10)))
+    epochs = results.epochs(plot.keys[0])[-1]
+    axes.set_xlabel(f"{_UNITS[plot.metric]} after {epochs} epochs")
     axes.set_title(plot.title)
     if plot.metric == "error":
         axes.set_xlim(left=0)

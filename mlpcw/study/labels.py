@@ -16,9 +16,6 @@ LABELS = {
     "part1/l2_1e-2": "L2 10⁻²",
     "part1/l1l2_1e-5_1e-4": "L1 10⁻⁵ + L2 10⁻⁴",
     "part1/l1l2_1e-3_1e-2": "L1 10⁻³ + L2 10⁻²",
-    "part2/size_1000": "shortest passes",
-    "part2/size_5000": "longer passes",
-    "part2/size_10000": "longest passes",
     "part2/initial_data": "initial data",
     "part2/random_noise": "noise",
     "part2/random_shift": "shift",
@@ -33,7 +30,7 @@ LABELS = {
     "part3/cnn_15x15": "15 × 15",
     "part3/cnn_5x5_first_image": "5 × 5, first image",
 }
-"""Key of an arm to its name for readers, true in every profile; `label` says more of the sizes."""
+"""Key of an arm to its name, where that is the same in every profile; see `label`."""
 
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _SMALLEST_DECIMAL = 1e-3
@@ -41,7 +38,7 @@ _SMALLEST_DECIMAL = 1e-3
 
 
 def label(results: Results, key: str) -> str:
-    """An arm's name, with the images that a pass takes where that is what sets it apart."""
+    """An arm's name for readers; where it is the size of a pass, in images, it is the arm's own."""
     if not key.startswith("part2/size_"):
         return LABELS[key]
     arm = results.arm(key)
