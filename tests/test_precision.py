@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from mlpcw import conv, errors, penalties
+from mlpcw.data_providers import OneOfKDataProvider
 from mlpcw.errors import (
     BinaryCrossEntropyError,
     BinaryCrossEntropySigmoidError,
@@ -42,11 +43,20 @@ from mlpcw.learning_rules import (
     RMSPropLearningRule,
 )
 from mlpcw.models import MultipleLayerModel
+from mlpcw.optimisers import Optimiser
 from mlpcw.penalties import L1L2Penalty, L1Penalty, L2Penalty
 
 WATCHED_MODULES = {
     f"mlpcw.{name}"
-    for name in ("layers", "conv", "models", "errors", "penalties", "learning_rules")
+    for name in (
+        "layers",
+        "conv",
+        "models",
+        "errors",
+        "penalties",
+        "learning_rules",
+        "optimisers",
+    )
 }
 
 
@@ -67,9 +77,12 @@ class Watched(np.ndarray):
 
 
 class Watch:
-    """Collects what is float64 while it is active, in a `with` block."""
+    """Collects what is float64 while it is active, in a `with` block.
 
-    def __init__(self, monkeypatch, *allowed):
+    The arrays in the list `allowed` may be; the list may grow.
+    """
+
+    def __init__(self, monkeypatch, allowed):
         self.allowed = allowed
         self.found = []
         # The library takes arguments with `numpy.asarray`, which would take off the disguise.
@@ -171,7 +184,7 @@ def widened(monkeypatch, network="dense", penalty=None, error=None, make_rule=No
     inputs = np.random.RandomState(82).uniform(0.1, 0.9, size=(4, size))
     targets = np.eye(3)[[0, 1, 2, 1]]
     assert inputs.dtype == targets.dtype == np.float64
-    with Watch(monkeypatch, inputs, targets) as watch:
+    with Watch(monkeypatch, [inputs, targets]) as watch:
         model.params = [watched(param) for param in model.params]
         rule.initialise(model.params)
         if spoil is not None:
@@ -216,6 +229,28 @@ def test_every_error(monkeypatch, error):
 @pytest.mark.parametrize("make_rule", RULES.values(), ids=RULES)
 def test_every_learning_rule(monkeypatch, make_rule):
     assert widened(monkeypatch, penalty=L1L2Penalty(1e-3, 1e-2), make_rule=make_rule) == []
+
+
+def test_an_epoch_of_training(monkeypatch):
+    """With batches of float64, as a provider of classes hands them out."""
+    handed_out = []
+
+    class NotingProvider(OneOfKDataProvider):
+        def next(self):
+            batch = super().next()
+            handed_out.extend(batch)
+            return batch
+
+    layers, size = networks(L1L2Penalty(1e-3, 1e-2))["dense"]
+    model = MultipleLayerModel(layers).astype(np.float32)
+    inputs = np.random.RandomState(83).uniform(0.1, 0.9, size=(9, size))
+    train = NotingProvider(inputs, np.arange(9) % 3, 3, rng=np.random.RandomState(84))
+    with Watch(monkeypatch, handed_out) as watch:
+        model.params = [watched(param) for param in model.params]
+        optimiser = Optimiser(model, CrossEntropyError(), MomentumLearningRule(0.1), train)
+        optimiser.do_training_epoch()
+    assert [array.dtype for array in handed_out] == [np.float64] * 6
+    assert watch.found == []
 
 
 # ---- the watch itself -------------------------------------------------------------------------
