@@ -33,8 +33,8 @@ LABELS = {
 """Key of an arm to its name, where that is the same in every profile; see `label`."""
 
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-_SMALLEST_DECIMAL = 1e-3
-"""Below this a number is written with a power of ten."""
+_SMALLEST_EXPONENT = -3
+"""Of the numbers that are written out; smaller ones are written with a power of ten."""
 
 
 def label(results: Results, key: str) -> str:
@@ -47,10 +47,12 @@ def label(results: Results, key: str) -> str:
 
 def three_digits(value: float) -> str:
     """A number to three significant digits, as all that 2016 printed: "0.122", "3.97 × 10⁻⁴"."""
-    mantissa, exponent = f"{value:.2e}".split("e")
-    if value == 0 or abs(value) >= _SMALLEST_DECIMAL:
-        return format(Decimal(f"{mantissa}e{exponent}"), "f")
+    printed = f"{value:.2e}"
+    mantissa, exponent = printed.split("e")
+    if int(exponent) >= _SMALLEST_EXPONENT:
+        return format(Decimal(printed), "f").replace("-", "−")
     # no-break spaces: the number stays on one line
+    mantissa = mantissa.replace("-", "−")
     return f"{mantissa}\u00a0×\u00a010{str(int(exponent)).translate(_SUPERSCRIPTS)}"
 
 

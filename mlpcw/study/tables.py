@@ -15,9 +15,8 @@ from mlpcw.study.results import Results
 
 EQUAL, EQUAL_TO_LOG = "=", "†"
 
-UNCERTAIN = (*replay.NOT_REPLAYABLE, "part3/cnn_5x5", "part3/cnn_10x10")
-"""Runs that never bear a mark: no replay, or from a start that is not known, so that a number equal
-to the report's is a coincidence."""
+UNMARKED = (*replay.NOT_REPLAYABLE, *replay.UNKNOWN_START)
+"""Runs that are no replay: where one of their numbers is the report's, it is a coincidence."""
 
 _HEADINGS = {
     "error_train": "training error",
@@ -97,45 +96,46 @@ def note(results: Results) -> str:
             f" report's digit for digit, {EQUAL_TO_LOG} where it replays the published log, which"
             " differs from the report's table. Test figures are not in the report."
         )
-    return "Mean and range over the seeds."
+    num_seeds = len(next(iter(results.runs.values())))
+    return f"Mean and range of {num_seeds} seeds." if num_seeds > 1 else "One seed."
 
 
 def _markdown(results: Results, table: _Table) -> str:
     headings = [_HEADINGS[name] for name in (*table.columns, *table.test)]
-    rows = [["", "", *headings], ["---", "---", *["---:"] * len(headings)]]
+    lines = [["", "", *headings], ["---", "---", *["---:"] * len(headings)]]
     for name, arm_name in table.rows.items():
         key = f"{table.part}/{arm_name}"
-        first, second = (_beside_report if results.beside_2016 else _over_seeds)(
-            results, table, name, key
-        )
-        rows.append([f"**{label(results, key)}**", *first])
-        rows.append(["", *second])
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+        if results.beside_2016:
+            rows = _beside_report(results, table, name, key)
+        else:
+            rows = _over_seeds(results, table, key)
+        for number, (kind, cells) in enumerate(rows.items()):
+            lines.append(["" if number else f"**{label(results, key)}**", kind, *cells])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _beside_report(
-    results: Results, table: _Table, name: str, key: str
-) -> tuple[list[str], list[str]]:
-    """The rows "report" and "here" of one condition."""
+def _beside_report(results: Results, table: _Table, name: str, key: str) -> dict[str, list[str]]:
+    """The rows of one condition, named: the report's numbers and ours."""
     printed = {column: table.report(name, column) for column in table.columns}
-    report = [three_digits(cell) for cell in printed.values()]
     ours = [
         three_digits(results.final(key, column)) + mark(results, key, column, cell)
         for column, cell in printed.items()
     ]
-    test = [three_digits(results.test(key, figure)) for figure in table.test]
-    return ["report", *report, *[""] * len(test)], ["here", *ours, *test]
+    return {
+        "report": [three_digits(cell) for cell in printed.values()] + [""] * len(table.test),
+        "here": ours + [three_digits(results.test(key, figure)) for figure in table.test],
+    }
 
 
-def _over_seeds(
-    results: Results, table: _Table, name: str, key: str
-) -> tuple[list[str], list[str]]:
-    """The rows "mean" and "range" of one condition."""
+def _over_seeds(results: Results, table: _Table, key: str) -> dict[str, list[str]]:
+    """The rows of one condition, named: the mean over the seeds and, of several, the range."""
     values = [results.curves(key, column)[:, -1] for column in table.columns]
     values += [[record["test"][figure] for record in results.runs[key]] for figure in table.test]
-    means = [three_digits(sum(each) / len(each)) for each in values]
-    ranges = [f"{three_digits(min(each))}–{three_digits(max(each))}" for each in values]
-    return ["mean", *means], ["range", *ranges]
+    rows = {"mean": [three_digits(sum(each) / len(each)) for each in values]}
+    if len(results.runs[key]) == 1:
+        return {"": rows["mean"]}
+    rows["range"] = [f"{three_digits(min(each))}–{three_digits(max(each))}" for each in values]
+    return rows
 
 
 def mark(results: Results, key: str, column: str, cell: float) -> str:
@@ -148,7 +148,7 @@ def mark(results: Results, key: str, column: str, cell: float) -> str:
         cell: What the report's table prints.
     """
     whole = results.arm(key).num_epochs == replay.NUM_EPOCHS
-    if key in UNCERTAIN or not whole or not results.beside_2016:
+    if key in UNMARKED or not whole or not results.beside_2016:
         return ""
     ours = replay.printed(results.final(key, column))
     log = replay.published_log(key)
