@@ -170,6 +170,7 @@ def _machine() -> dict[str, Any]:
     import threadpoolctl
 
     blas = [info for info in threadpoolctl.threadpool_info() if info["user_api"] == "blas"]
+    blas.sort(key=lambda info: "numpy" not in info["filepath"])  # SciPy has one of its own
     return {
         "mlpcw": mlpcw.__version__,
         "commit": _commit(),
