@@ -37,7 +37,7 @@ def record(arm: arms.Arm, seed: int) -> Record:
     """A made-up record of a run, of which the store finds nothing wrong."""
     rng = np.random.default_rng([seed, *arm.key.encode()])
     epochs = list(range(0, arm.num_epochs + 1, arm.stats_interval))
-    share = np.array(epochs) / epochs[-1]
+    share = np.array(epochs) / max(1, epochs[-1])
     curves = {name: (2.3 * 0.03**share * rng.uniform(0.8, 1.2)).tolist() for name in CURVES}
     for name in ("acc_train", "acc_valid"):
         curves[name] = (0.1 + rng.uniform(0.85, 0.88) * share**0.1).tolist()

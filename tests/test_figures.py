@@ -158,6 +158,16 @@ def test_error_on_clean_images_is_told_from_the_error_as_logged(draw):
     assert "augmented" in train.get_title("left")
 
 
+@pytest.mark.parametrize(
+    "results",
+    [made_up.results("full", num_epochs=1), made_up.results("quick", num_seeds=1, num_epochs=1)],
+    ids=["only epoch 0", "one epoch of one seed"],
+)
+@pytest.mark.parametrize("draw", [*CURVES, *PICTURES], ids=lambda draw: draw.__name__)
+def test_shortest_runs_can_be_drawn(draw, results):
+    drawn(draw(results))
+
+
 def test_short_runs_have_the_part_of_the_log_that_they_cover():
     results = made_up.results("full", num_epochs=10)
     line = by_gid(figures.penalty_errors(results).axes[0], "part1/none 2016")

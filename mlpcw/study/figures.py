@@ -193,16 +193,16 @@ def _set_range(axes: Axes, results: Results, keys: Sequence[str], panel: _Panel)
             shown.append(results.curves(key, "error_train_clean").mean(axis=0)[-1:])
     low, high = min(each.min() for each in shown), max(each.max() for each in shown)
     if panel.log:
-        margin = (high / low) ** 0.06
+        margin = max((high / low) ** 0.06, 1.01)
         axes.set_yscale("log")
         axes.set_ylim(low / margin, high * margin)
         axes.yaxis.set_major_locator(FixedLocator(_log_ticks(low / margin, high * margin)))
         axes.yaxis.set_minor_locator(NullLocator())
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     else:
-        margin = 0.06 * (high - low)
+        margin = max(0.06 * (high - low), 0.001)
         axes.set_ylim(low - margin, high + margin)
-    axes.set_xlim(0, max(results.epochs(key)[-1] for key in keys))
+    axes.set_xlim(0, max(1, *(results.epochs(key)[-1] for key in keys)))
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, steps=(1, 2, 4, 5, 10)))
 
 

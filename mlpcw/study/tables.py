@@ -1,7 +1,7 @@
 """The six tables of the report, from stored runs, as Markdown.
 
 A condition has two rows, so that digits to compare stand above one another: the report's numbers,
-and those of the runs here. A mark behind one of ours says how it came out: `=` where it is the
+and those of the runs here. A mark before one of ours says how it came out: `=` where it is the
 report's, replayed digit for digit, and `†` where the report's table prints another number but the
 log published with it has ours. With several seeds there is no report beside them: the two rows are
 then the mean and the range over the seeds.
@@ -102,7 +102,7 @@ def note(results: Results) -> str:
 
 def _markdown(results: Results, table: _Table) -> str:
     headings = [_HEADINGS[name] for name in (*table.columns, *table.test)]
-    lines = [["", "", *headings], ["---", "---", *["---:"] * len(headings)]]
+    lines = [["condition", "", *headings], ["---", "---", *["---:"] * len(headings)]]
     for name, arm_name in table.rows.items():
         key = f"{table.part}/{arm_name}"
         if results.beside_2016:
@@ -118,7 +118,7 @@ def _beside_report(results: Results, table: _Table, name: str, key: str) -> dict
     """The rows of one condition, named: the report's numbers and ours."""
     printed = {column: table.report(name, column) for column in table.columns}
     ours = [
-        three_digits(results.final(key, column)) + mark(results, key, column, cell)
+        mark(results, key, column, cell) + three_digits(results.final(key, column))
         for column, cell in printed.items()
     ]
     return {
@@ -139,7 +139,7 @@ def _over_seeds(results: Results, table: _Table, key: str) -> dict[str, list[str
 
 
 def mark(results: Results, key: str, column: str, cell: float) -> str:
-    """How one of our numbers bears out the report's: " =", " †" or nothing.
+    """How one of our numbers bears out the report's: "= ", "† " or nothing, to stand before it.
 
     Args:
         results: The runs.
@@ -153,5 +153,5 @@ def mark(results: Results, key: str, column: str, cell: float) -> str:
     ours = replay.printed(results.final(key, column))
     log = replay.published_log(key)
     if ours == cell:
-        return f"\u00a0{EQUAL}"
-    return f"\u00a0{EQUAL_TO_LOG}" if log and ours == log[column][-1] else ""
+        return f"{EQUAL}\u00a0"
+    return f"{EQUAL_TO_LOG}\u00a0" if log and ours == log[column][-1] else ""
