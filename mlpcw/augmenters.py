@@ -30,7 +30,7 @@ from scipy import special
 from mlpcw import checks
 
 NOISE_STANDARD_DEVIATION = 0.1**0.5
-"""Standard deviation of the report's noise, in units of full white: its variance is 0.1."""
+"""Standard deviation of the report's noise, in units of full white. Its variance is 0.1."""
 
 
 # ---- the four random augmenters --------------------------------------------------------------
@@ -47,8 +47,8 @@ def random_distortion(
 
     Every pixel is displaced by a random field that a Gaussian blur has made smooth (Simard,
     Steinkraus and Platt 2003; report, Part 2). With `alpha` fixed a larger `sigma` makes the
-    field smoother and weaker at once: at alpha 34 the root-mean-square displacement is about
-    5.5 pixels at sigma 1, 1.3 pixels at sigma 4 and 0.46 pixels at sigma 10.
+    field smoother and weaker at once: at alpha 34 the root mean square of a displacement is
+    5.4 pixels at sigma 1, 1.3 pixels at sigma 4 and 0.44 pixels at sigma 10 (28 x 28 images).
 
     Args:
         inputs, rng, fraction: As for every augmenter, see `mlpcw.augmenters`.

@@ -26,11 +26,12 @@ height and width of the inputs, OH = H - K1 + 1 and OW = W - K2 + 1 those of the
 the layer's business.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
+from numpy.lib.stride_tricks import as_strided
 
 from mlpcw import checks
 
@@ -216,26 +217,28 @@ def _loop_grad_kernels(inputs: np.ndarray, grads: np.ndarray) -> np.ndarray:
 def _im2col_convolve(inputs: np.ndarray, kernels: np.ndarray) -> np.ndarray:
     num_output_channels, _, kernel_height, kernel_width = kernels.shape
     batch_size, _, height, width = inputs.shape
-    matrix = _flipped(kernels).reshape(num_output_channels, -1)  # (O, C * K1 * K2)
-    outputs = matrix @ _patches(inputs, kernel_height, kernel_width)  # (B, O, OH * OW)
     output_height, output_width = height - kernel_height + 1, width - kernel_width + 1
+    matrix = _flipped(kernels).reshape(num_output_channels, -1)  # (O, C * K1 * K2)
+    outputs = np.empty(
+        (batch_size, num_output_channels, output_height * output_width), inputs.dtype
+    )
+    for block in _blocks(batch_size, matrix[0].size * outputs[0, 0].nbytes):
+        patches = _patches(inputs[block], kernel_height, kernel_width)
+        np.matmul(matrix, patches, out=outputs[block])  # (block, O, OH * OW)
     return outputs.reshape(batch_size, num_output_channels, output_height, output_width)
 
 
 def _im2col_grad_inputs(kernels: np.ndarray, grads: np.ndarray) -> np.ndarray:
     num_output_channels, num_input_channels, kernel_height, kernel_width = kernels.shape
     batch_size, _, output_height, output_width = grads.shape
+    height, width = output_height + kernel_height - 1, output_width + kernel_width - 1
     matrix = _flipped(kernels).reshape(num_output_channels, -1)  # (O, C * K1 * K2)
     columns = grads.reshape(batch_size, num_output_channels, -1)  # (B, O, OH * OW)
-    patches = (matrix.T @ columns).reshape(  # (B, C, K1, K2, OH, OW)
-        batch_size, num_input_channels, kernel_height, kernel_width, output_height, output_width
-    )
-    height, width = output_height + kernel_height - 1, output_width + kernel_width - 1
     grads_wrt_inputs = np.zeros((batch_size, num_input_channels, height, width), grads.dtype)
-    for p in range(kernel_height):
-        for q in range(kernel_width):
-            window = grads_wrt_inputs[:, :, p : p + output_height, q : q + output_width]
-            window += patches[:, :, p, q]
+    for block in _blocks(batch_size, matrix[0].size * columns[0, 0].nbytes):
+        patches = matrix.T @ columns[block]  # (block, C * K1 * K2, OH * OW)
+        patches = patches.reshape(-1, *kernels.shape[1:], output_height, output_width)
+        _add_patches(patches, grads_wrt_inputs[block])
     return grads_wrt_inputs
 
 
@@ -243,23 +246,76 @@ def _im2col_grad_kernels(inputs: np.ndarray, grads: np.ndarray) -> np.ndarray:
     kernels_shape = _kernels_shape(inputs, grads)
     num_output_channels, _, kernel_height, kernel_width = kernels_shape
     columns = grads.reshape(len(grads), num_output_channels, -1)  # (B, O, OH * OW)
-    patches = _patches(inputs, kernel_height, kernel_width)
-    grads_wrt_matrix = (columns @ patches.transpose(0, 2, 1)).sum(axis=0)  # (O, C * K1 * K2)
-    return np.ascontiguousarray(_flipped(grads_wrt_matrix.reshape(kernels_shape)))
+    grads_wrt_kernels = np.zeros(kernels_shape, inputs.dtype)
+    matrix = grads_wrt_kernels.reshape(num_output_channels, -1)  # a view: (O, C * K1 * K2)
+    for block in _blocks(len(grads), matrix[0].size * columns[0, 0].nbytes):
+        patches = _patches(inputs[block], kernel_height, kernel_width)
+        matrix += (columns[block] @ patches.transpose(0, 2, 1)).sum(axis=0)
+    return np.ascontiguousarray(_flipped(grads_wrt_kernels))
 
 
 def _patches(inputs: np.ndarray, kernel_height: int, kernel_width: int) -> np.ndarray:
     """Copies the patch under each output pixel into a column: (B, C * K1 * K2, OH * OW).
 
-    An image's columns stand together, so its outputs need no further transposition. The copy takes
-    K1 * K2 times the memory of the images.
+    The columns of an image stand together, so that its outputs need no further transposition.
     """
-    windows = sliding_window_view(inputs, (kernel_height, kernel_width), axis=(2, 3))
-    batch_size, num_channels, output_height, output_width = windows.shape[:4]
-    patches = windows.transpose(0, 1, 4, 5, 2, 3)  # (B, C, K1, K2, OH, OW)
+    batch_size, num_channels, height, width = inputs.shape
+    output_height, output_width = height - kernel_height + 1, width - kernel_width + 1
+    image, channel, row, pixel = inputs.strides
+    patches = as_strided(  # not sliding_window_view, which takes longer than a small copy
+        inputs,
+        (batch_size, num_channels, kernel_height, kernel_width, output_height, output_width),
+        (image, channel, row, pixel, row, pixel),
+    )
     return patches.reshape(
         batch_size, num_channels * kernel_height * kernel_width, output_height * output_width
     )
+
+
+def _add_patches(patches: np.ndarray, images: np.ndarray) -> None:
+    """Adds the numbers of patches to the pixels of images that `_patches` copies there.
+
+    In two steps, down the rows and then along them, as the sums of the first are of long runs.
+
+    Args:
+        patches: Shape (B, C, K1, K2, OH, OW).
+        images: Shape (B, C, H, W); added to in place.
+    """
+    batch_size, num_channels, kernel_height, kernel_width, output_height, output_width = (
+        patches.shape
+    )
+    height = images.shape[2]
+    columns = np.zeros(
+        (batch_size, num_channels, kernel_width, height, output_width), patches.dtype
+    )
+    with _short_buffers():
+        for p in range(kernel_height):
+            columns[:, :, :, p : p + output_height] += patches[:, :, p]
+        for q in range(kernel_width):
+            images[:, :, :, q : q + output_width] += columns[:, :, q]
+
+
+def _blocks(batch_size: int, num_bytes: int) -> Iterator[slice]:
+    """Splits a batch into blocks whose patches, of `num_bytes` an image, stay in the cache.
+
+    Patches take K1 * K2 times the memory of the images. In blocks of a MiB they are copied and
+    multiplied a fifth to a half faster than all at once.
+    """
+    block_size = max(1, 2**20 // num_bytes)
+    for start in range(0, batch_size, block_size):
+        yield slice(start, start + block_size)
+
+
+@contextmanager
+def _short_buffers() -> Iterator[None]:
+    """Makes sums into parts of arrays faster: `a[:, :n] += b` takes about half the time.
+
+    Where rows are not neighbours in memory NumPy copies as many as fit through a buffer; they do
+    not fit into a short one, and are added where they are. Leaving errstate restores the buffer.
+    """
+    with np.errstate():
+        np.setbufsize(512)
+        yield
 
 
 # ---- "toeplitz": rows times a banded matrix --------------------------------------------------
@@ -283,8 +339,9 @@ def _toeplitz_grad_inputs(kernels: np.ndarray, grads: np.ndarray) -> np.ndarray:
     )
     rows = rows.transpose(0, 2, 1, 3, 4)  # (B, C, OH, K1, W)
     grads_wrt_inputs = np.zeros((batch_size, num_input_channels, height, width), grads.dtype)
-    for p in range(kernel_height):
-        grads_wrt_inputs[:, :, p : p + output_height] += rows[:, :, :, p]
+    with _short_buffers():
+        for p in range(kernel_height):
+            grads_wrt_inputs[:, :, p : p + output_height] += rows[:, :, :, p]
     return grads_wrt_inputs
 
 
@@ -306,12 +363,16 @@ def _toeplitz_grad_kernels(inputs: np.ndarray, grads: np.ndarray) -> np.ndarray:
 def _rows(inputs: np.ndarray, kernel_height: int) -> np.ndarray:
     """Copies the K1 rows under each row of the output into one: (B * OH, C * K1 * W).
 
-    For one channel they are neighbours in memory already, so the copy is of long runs. It takes K1
-    times the memory of the images.
+    For one channel they are neighbours in memory already, so the copy is of long runs.
     """
-    windows = sliding_window_view(inputs, kernel_height, axis=2)  # (B, C, OH, W, K1)
-    batch_size, num_channels, output_height, width, _ = windows.shape
-    rows = windows.transpose(0, 2, 1, 4, 3)  # (B, OH, C, K1, W)
+    batch_size, num_channels, height, width = inputs.shape
+    output_height = height - kernel_height + 1
+    image, channel, row, pixel = inputs.strides
+    rows = as_strided(
+        inputs,
+        (batch_size, output_height, num_channels, kernel_height, width),
+        (image, row, channel, row, pixel),
+    )
     return rows.reshape(batch_size * output_height, num_channels * kernel_height * width)
 
 
