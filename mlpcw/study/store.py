@@ -107,7 +107,7 @@ class Store:
         path = self.path(arm, seed)
         try:
             record = read_record(path)
-            _refuse_foreign(record, arm, seed)
+            _refuse_foreign(path, record, arm, seed)
         except FileNotFoundError:
             return Finding(arm, seed, path, State.MISSING)
         except DamagedRecordError as error:
@@ -337,11 +337,12 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"it holds {name}, which is no number of a record")
 
 
-def _refuse_foreign(record: Record, arm: Arm, seed: int) -> None:
+def _refuse_foreign(path: Path, record: Record, arm: Arm, seed: int) -> None:
     held = (record["arm"]["part"], record["arm"]["name"], record["seed"])
     if held != (arm.part, arm.name, seed):
         raise DamagedRecordError(
-            f"it holds the run {held[0]}/{held[1]} with seed {held[2]}, not {arm.key} with {seed}"
+            f"{path} holds the run {held[0]}/{held[1]} with seed {held[2]}, not {arm.key} with"
+            f" {seed}"
         )
 
 
