@@ -4,7 +4,8 @@ import concurrent.futures
 import copy
 import functools
 
-from mlpcw.study import arms, runner
+from mlpcw import mnist
+from mlpcw.study import arms, runner, store, training
 
 
 def tiny_arm(**changes) -> arms.Arm:
@@ -44,3 +45,20 @@ class Inline(concurrent.futures.Executor):
         except Exception as error:
             future.set_exception(error)
         return future
+
+
+def forged(arm: arms.Arm, seed: int = 0) -> dict:
+    """A whole and fresh record of a run that nobody trained."""
+    epochs = list(range(0, arm.num_epochs + 1, arm.stats_interval))
+    names = [*store.CURVES, *(store.CLEAN_CURVES if arm.augmentation else ())]
+    return {
+        "schema": store.SCHEMA,
+        "arm": arm.to_json(),
+        "seed": seed,
+        "curves": {"epoch": epochs, **{name: [0.5] * len(epochs) for name in names}},
+        "test": {"error": 0.25, "acc": 0.75},
+        "weights": {"bin_width": 0.0025, "first_bin": -1, "counts": [1, 2, 3]},
+        "probe": training.probe(arm),
+        "seconds": {"wall": 1.5, "cpu": 1.25},
+        "provenance": {"data": arm.data, "data_digest": mnist.digits().digest},
+    }
