@@ -23,6 +23,11 @@ def test_the_ends_of_the_range_pass(value):
     assert checks.number("rate", value, low=0, high=1) == value
 
 
+@pytest.mark.parametrize("value", [-1e300, 0, 1e300])
+def test_without_a_range_every_finite_number_passes(value):
+    assert checks.number("rate", value) == value
+
+
 @pytest.mark.parametrize("value", ["0.5", None, True, np.True_, 1j, [0.5], np.array(0.5)])
 def test_what_is_no_number_is_refused(value):
     with pytest.raises(TypeError) as refusal:

@@ -235,6 +235,14 @@ def test_radial_basis_functions_by_hand():
     exactly(layer.bprop(inputs, outputs, grads), [[-2 * math.exp(-1)], [4 * math.exp(-4)]])
 
 
+def test_softmax_is_over_the_last_axis():
+    inputs = np.array([[[0.0, math.log(3)], [0.0, 0.0]]])
+    outputs = SoftmaxLayer().fprop(inputs)
+    exactly(outputs, [[[1 / 4, 3 / 4], [1 / 2, 1 / 2]]])
+    grads = SoftmaxLayer().bprop(inputs, outputs, np.array([[[4.0, 0.0], [0.0, 4.0]]]))
+    exactly(grads, [[[3 / 4, -3 / 4], [-1.0, 1.0]]])
+
+
 class FixedDraws(np.random.RandomState):
     """A generator that draws 0.2, 0.5, 0.9 for each row."""
 
