@@ -3,6 +3,10 @@
 import concurrent.futures
 import copy
 import functools
+import os
+import time
+
+import threadpoolctl
 
 from mlpcw import mnist
 from mlpcw.study import arms, runner, store, training
@@ -62,3 +66,21 @@ def forged(arm: arms.Arm, seed: int = 0) -> dict:
         "seconds": {"wall": 1.5, "cpu": 1.25},
         "provenance": {"data": arm.data, "data_digest": mnist.digits().digest},
     }
+
+
+# ---- Trainings that worker processes find by their name -------------------------------------
+
+
+def deadly_train(arm: arms.Arm, seed: int) -> dict:
+    """What a worker can say of itself; one named "poison" kills its worker."""
+    if arm.name == "poison":
+        os._exit(1)
+    threads = {info["num_threads"] for info in threadpoolctl.threadpool_info()}
+    return {"name": arm.name, "pid": os.getpid(), "threads": threads}
+
+
+def endless_train(arm: arms.Arm, seed: int) -> dict:
+    """Returns at once for "quick" and not in a minute for any other."""
+    if arm.name != "quick":
+        time.sleep(60)
+    return {"pid": os.getpid()}

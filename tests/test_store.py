@@ -250,12 +250,7 @@ def test_a_record_with_a_flipped_bit_is_damaged_or_says_the_same(folder, number)
     place, bit = divmod(number % (8 * len(content)), 8)
     content[place] ^= 1 << bit
     path.write_bytes(content)
-    try:
-        same = json.loads(content) == json.loads(path.with_name("0.json").read_bytes())
-        same = same and store.read_record(path) == forged(ARM)  # such as an "E" for an "e"
-    except ValueError:
-        same = False
-    if not same:
+    if kept.find(ARM, 0).record != forged(ARM):  # an "E" for an "e" says the same
         damaged(kept, path)
 
 
