@@ -116,7 +116,7 @@ class _PenalisedLayer(LayerWithParameters):
 
     @property
     def params(self) -> list[np.ndarray]:
-        """The weights (or kernels), then the biases: the arrays themselves, not copies."""
+        """The weights (or kernels), then the biases; the arrays themselves, not copies."""
         return list(self._params)
 
     @params.setter

@@ -137,8 +137,8 @@ def read_idx(
         shape: What the shape must be; `None` takes any of one to three dimensions.
 
     Returns:
-        The whole array, uint8, in the shape that the header gives: `(num_images, height, width)`
-        for images, `(num_images,)` for labels.
+        The whole array, uint8, in the shape that the header gives, which is `(num_images, height,
+        width)` for images and `(num_images,)` for labels.
 
     Raises:
         ValueError: If the file is not such a file, is cut short, goes on after its end, or has
@@ -368,7 +368,7 @@ def verify(data_dir: str | os.PathLike | None = None) -> list[str]:
         data_dir: See `data_folder`.
 
     Returns:
-        A line for each file: its name, its decompressed size in bytes, its SHA-256.
+        A line for each file, with its name, its decompressed size in bytes, its SHA-256.
 
     Raises:
         FileNotFoundError: If a file is missing.

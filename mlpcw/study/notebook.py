@@ -11,7 +11,7 @@ from typing import Any
 
 from mlpcw import checks, mnist
 from mlpcw.study import runner
-from mlpcw.study.arms import PROFILES
+from mlpcw.study.arms import PARTS, PROFILES
 from mlpcw.study.results import Results
 from mlpcw.study.store import Store, default_results, repository_root
 
@@ -90,6 +90,22 @@ def open_results(names: Mapping[str, Any], *parts: str) -> Results:
             raise runner.RunFailedError("; ".join(failures))
         findings = store.find_all(_known(store, parts), given["seeds"])
     return Results.of(given["profile"], findings)
+
+
+def open_profile(profile: str) -> Results:
+    """The runs of all parts of a profile, for a page without parameters.
+
+    Args:
+        profile: The profile; the quick one trains what is not there.
+
+    Raises:
+        ValueError: If the profile is unknown.
+        MissingRunsError: If runs are not there, with the command that trains them.
+        RunFailedError: If a run could not be trained.
+    """
+    own = {kind: kind() for kind in (bool, int, str)}
+    parameters = {name: own[kind] for name, kind in PARAMETERS.items()}
+    return open_results(parameters | {"profile": profile}, *PARTS)
 
 
 def example_images(names: Mapping[str, Any]) -> mnist.ImageSet:
