@@ -381,7 +381,7 @@ def test_a_worker_that_is_killed_once_costs_nothing_but_time():
 
 
 def test_an_executor_that_cannot_be_made_anew_is_not_tried_again():
-    found = collected(runner.map([*RUNS, POISON], Fragile()))
+    found = collected(runner.map([POISON, *RUNS], Fragile()))
     assert all(isinstance(outcome, BrokenExecutor) for outcome in found.values())
     assert Fragile.made == 1
 
