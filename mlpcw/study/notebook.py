@@ -5,8 +5,10 @@ hands `globals()` to `open_results`, which refuses a wrong value and a name that
 (papermill itself only warns), and returns the stored runs of the notebook's part.
 """
 
+import shlex
 import types
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from mlpcw import checks, mnist
@@ -89,7 +91,7 @@ def open_results(names: Mapping[str, Any], *parts: str) -> Results:
         if failures:
             raise runner.RunFailedError("; ".join(failures))
         findings = store.find_all(_known(store, parts), given["seeds"])
-    return Results.of(given["profile"], findings)
+    return Results.of(given["profile"], findings, _options(given))
 
 
 def open_profile(profile: str) -> Results:
@@ -122,5 +124,13 @@ def _known(store: Store, parts: Iterable[str]) -> list[str]:
 
 
 def _folder(name: str) -> str | None:
-    """A folder named from the root of the repository; `None` for ""."""
-    return str(repository_root() / name) if name else None
+    """A folder named from the root of the repository, or from "~"; `None` for ""."""
+    return str(repository_root() / Path(name).expanduser()) if name else None
+
+
+def _options(given: Mapping[str, Any]) -> str:
+    """The options of `mlpcw run` for runs other than the profile's own in the usual folder."""
+    options = [f"--{name} {given[name]}" for name in ("seeds", "epochs") if given[name]]
+    if folder := _folder(given["results_dir"]):
+        options.append(f"--results {shlex.quote(folder)}")
+    return " ".join(options)

@@ -27,8 +27,13 @@ class Results:
     runs: Mapping[str, tuple[Record, ...]]
 
     @classmethod
-    def of(cls, profile: str, findings: Iterable[Finding]) -> "Results":
+    def of(cls, profile: str, findings: Iterable[Finding], options: str = "") -> "Results":
         """The results that a store has found.
+
+        Args:
+            profile: The profile.
+            findings: What the store found of each run that is wanted.
+            options: Of the command that trains what is not there, beside its profile.
 
         Raises:
             MissingRunsError: If one of them is not done, with the command that trains it.
@@ -39,10 +44,11 @@ class Results:
             first = lacking[0]
             reason = f" ({first.reason})" if first.reason else ""
             parts = " ".join(sorted({each.arm.part for each in lacking}))
+            command = f"python -m mlpcw run {parts} --profile {profile} {options}"
             raise MissingRunsError(
                 f"{len(lacking)} of {len(findings)} runs are not there, the first is"
                 f" {first.arm.key} with seed {first.seed}, which is {first.state.value}{reason};"
-                f" train them with: python -m mlpcw run {parts} --profile {profile}"
+                f" train them with: {command.rstrip()}"
             )
         runs: dict[str, tuple[Record, ...]] = {}
         for each in findings:
