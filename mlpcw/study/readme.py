@@ -49,6 +49,12 @@ def updated(text: str, results: Results) -> str:
     return f"{before}{BEGIN}\n{results_block(results)}\n{END}{after}"
 
 
+def draw(results: Results, path: Path) -> None:
+    """Draws the README's picture, the same to the byte from the same runs."""
+    figures.style()
+    figures.readme_picture(results).savefig(path, metadata={"Date": None})
+
+
 def main() -> None:
     """Writes README.md's results and its picture, `_static/readme.svg`."""
     root: Path = repository_root()

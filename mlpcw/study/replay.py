@@ -194,6 +194,15 @@ REPLAYED = (
 )
 """The runs whose every printed value is reached, on any machine; a miss there is a failure."""
 
+COLUMN_NAMES = {
+    "error_train": "training error",
+    "acc_train": "training accuracy",
+    "error_valid": "validation error",
+    "acc_valid": "validation accuracy",
+    "params_penalty": "penalty",
+}
+"""What a column of the logs is called in a sentence."""
+
 NOT_REPLAYABLE = ("part2/random_shift", "part2/random_noise")
 """Runs whose transforms drew from an unseeded generator: only their initial weights are known."""
 
@@ -296,8 +305,12 @@ def verdict(key: str, comparison: Comparison) -> str:
     )
     if comparison.exact:
         return line
-    apart = [f"{name} {share:.1%}" for name, share in comparison.deviations.items() if share]
-    line += f"; at most apart: {', '.join(apart)}"
+    apart = [
+        f"{COLUMN_NAMES[name]} {100 * share:.1f} %"
+        for name, share in comparison.deviations.items()
+        if share
+    ]
+    line += f"; the others by at most: {', '.join(apart)}"
     if key in NOT_REPLAYABLE:
         line += " (drawn in 2016 from an unseeded generator: only the initial weights are known)"
     elif key in UNKNOWN_START:
