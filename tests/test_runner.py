@@ -152,7 +152,9 @@ def test_a_record_says_where_it_comes_from():
     assert (found["data"], found["data_digest"]) == ("digits", mnist.digits().digest)
     assert (found["mlpcw"], found["numpy"]) == (mlpcw.__version__, np.__version__)
     assert found["python"] == ".".join(map(str, sys.version_info[:3]))
-    assert {"scipy", "blas", "blas_threads", "cpu", "platform", "commit"} <= set(found)
+    assert {"scipy", "blas", "blas_kernels", "blas_threads", "cpu", "platform", "commit"} <= set(
+        found
+    )
 
 
 def test_a_run_takes_its_data_from_the_folder_given(monkeypatch):
