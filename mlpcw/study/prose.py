@@ -369,11 +369,18 @@ def reproducing(results: Results) -> dict[str, str]:
 
 
 def _versions(machines: list[Mapping[str, str]]) -> str:
-    names = {"python": "Python", "numpy": "NumPy", "scipy": "SciPy", "blas": "BLAS", "cpu": "CPU"}
-    rows = [
-        f"| {title} | {listed(sorted({str(machine[name]) for machine in machines}))} |"
-        for name, title in names.items()
-    ]
+    names = {
+        "python": "Python",
+        "numpy": "NumPy",
+        "scipy": "SciPy",
+        "blas": "BLAS",
+        "blas_kernels": "its kernels, where recorded",
+        "cpu": "CPU",
+    }
+    rows = []
+    for name, title in names.items():
+        found = sorted({str(machine[name]) for machine in machines if name in machine})
+        rows.append(f"| {title} | {listed(found or ['–'])} |")
     return "\n".join(["| | |", "|---|---|", *rows])
 
 
