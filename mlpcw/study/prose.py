@@ -11,7 +11,15 @@ import numpy as np
 
 from mlpcw import augmenters, mnist
 from mlpcw.study import replay, tables
-from mlpcw.study.figures import NEAR_ZERO, magnitude_quantile, share_near_zero
+from mlpcw.study.figures import (
+    AUGMENTATIONS,
+    KERNEL_SIZES,
+    NEAR_ZERO,
+    SIGMAS,
+    SIZES,
+    magnitude_quantile,
+    share_near_zero,
+)
 from mlpcw.study.labels import label, thousands, three_digits
 from mlpcw.study.results import Results
 
@@ -20,15 +28,7 @@ LEARNT = 0.999
 
 WEAK = ("part1/none", "part1/l1_1e-5", "part1/l2_1e-4", "part1/l1l2_1e-5_1e-4")
 STRONG = ("part1/l1_1e-3", "part1/l2_1e-2", "part1/l1l2_1e-3_1e-2")
-SIZES = ("part2/size_1000", "part2/size_5000", "part2/size_10000")
-AUGMENTED = (
-    "part2/random_noise",
-    "part2/random_shift",
-    "part2/random_rotation",
-    "part2/random_distortion",
-)
-SIGMAS = ("part2/sigma_1", "part2/sigma_4", "part2/sigma_10")
-KERNELS = ("part3/cnn_5x5", "part3/cnn_10x10", "part3/cnn_15x15")
+AUGMENTED = AUGMENTATIONS[1:]  # all but the initial data
 
 
 class _Text:
@@ -241,9 +241,9 @@ def rms_displacement(alpha: float, sigma: float, num_fields: int = 400) -> float
 def part3(results: Results) -> dict[str, str]:
     """Texts of the chapter on convolution."""
     plain, convolved = "part3/nn", "part3/cnn_5x5"
-    acc = _finals(results, (plain, *KERNELS), "acc_valid")
-    errors = _finals(results, (plain, *KERNELS), "error_valid")
-    of_kernels = [acc[key] for key in KERNELS]
+    acc = _finals(results, (plain, *KERNEL_SIZES), "acc_valid")
+    errors = _finals(results, (plain, *KERNEL_SIZES), "error_valid")
+    of_kernels = [acc[key] for key in KERNEL_SIZES]
     texts = {
         "part3_answer": (
             f"With a 5 × 5 convolution the network ends at {percent(acc[convolved])} of the"
@@ -263,12 +263,12 @@ def part3(results: Results) -> dict[str, str]:
         "part3_points": f"{abs(100 * (acc[convolved] - acc[plain])):.2f}",
         "part3_errors": ranking(results, errors),
         "part3_kernels": listed(
-            [f"{label(results, key)} ({percent(acc[key], 2)})" for key in KERNELS]
+            [f"{label(results, key)} ({percent(acc[key], 2)})" for key in KERNEL_SIZES]
         ),
         "part3_spread": f"{100 * (max(of_kernels) - min(of_kernels)):.2f}",
         "part3_starts": _starts(results),
         "part3_wrong": _fewer_mistakes(acc[plain], acc[convolved]),
-        "part3_logs": _beside(results, (plain, *KERNELS, "part3/cnn_5x5_first_image")),
+        "part3_logs": _beside(results, (plain, *KERNEL_SIZES, "part3/cnn_5x5_first_image")),
     }
     for key in (plain, convolved, "part3/cnn_5x5_first_image"):
         texts[f"{key.split('/')[1]}_learnt"] = learnt(results, key)
