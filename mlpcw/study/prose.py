@@ -289,14 +289,25 @@ def _fewer_mistakes(plain: float, convolved: float) -> str:
 
 
 def _starts(results: Results) -> str:
-    """What the trial start states say about the original report's 5 x 5 network."""
-    trials = [key for key in results.runs if key.startswith("starts/")]
-    if not trials:
+    """What the trial start states say about the networks of the original report's tables."""
+    if not any(key.startswith("starts/") for key in results.runs):
         return (
             "Each run has a start of its own, by its seed; other start states are not tried here."
         )
-    theirs = replay.report_tables()["table_3_1"]["values"]["cnn_5x5"]
-    trials = ["part3/cnn_5x5", *trials]
+    return (
+        "Which start the tables of Part 3 came from is not known: there is no log. So other start"
+        " states of the random generators were tried, those that are plausible."
+        f" {_tried(results, 'cnn_5x5', 'table_3_1')} {_tried(results, 'cnn_10x10', 'table_3_2')} A"
+        " difference between two networks that is smaller than this spread says nothing about the"
+        " networks."
+    )
+
+
+def _tried(results: Results, name: str, table: str) -> str:
+    """How far the start states tried for one network spread, and which is nearest to the report."""
+    shown = f"part3/{name}"
+    trials = [shown, *(key for key in results.runs if key.startswith(f"starts/{name}_"))]
+    theirs = replay.report_tables()[table]["values"][name]
     errors = _finals(results, trials, "error_valid")
     accuracies = _finals(results, trials, "acc_valid")
 
@@ -306,19 +317,15 @@ def _starts(results: Results) -> str:
 
     nearest = min(trials, key=distance)
     arm = results.arm(nearest)
-    if nearest != "part3/cnn_5x5":
-        return f"The start state nearest to the original report's row is that of {nearest}."
     before = "fresh" if arm.start == "fresh" else "as a plain run left it"
     return (
-        "Which start the tables of Part 3 came from is not known: there is no log. Over"
-        f" {len(trials)} plausible start states of the random generators the 5 × 5 network ends"
-        f" with validation errors from {three_digits(min(errors.values()))} to"
+        f"Over {len(trials)} of them the {label(results, shown)} network ends with validation"
+        f" errors from {three_digits(min(errors.values()))} to"
         f" {three_digits(max(errors.values()))} and validation accuracies from"
-        f" {percent(min(accuracies.values()))} to {percent(max(accuracies.values()))}. The nearest"
-        f" to the original report's row has the shared generator {before} and the kernel drawn"
-        f" after {arm.convolution.kernel_draws} earlier numbers; it is the one shown above. A"
-        " difference between two networks that is smaller than this spread says nothing about the"
-        " networks."
+        f" {percent(min(accuracies.values()))} to {percent(max(accuracies.values()))}. Nearest to"
+        f" the original report's row comes the shared generator {before} with the kernel drawn"
+        f" after {arm.convolution.kernel_draws} earlier numbers, which is"
+        f" {'the one' if nearest == shown else 'not the one'} shown above."
     )
 
 
