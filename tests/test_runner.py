@@ -627,6 +627,8 @@ def started(folder, num_epochs):
         *("--seeds", "1", "--workers", "1", "--epochs", str(num_epochs)),
         *("--results", str(folder)),
     ]
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as below nohup, and inherited
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(
         command,
         cwd=store.repository_root(),

@@ -230,7 +230,7 @@ def _faithful() -> tuple[Arm, ...]:
     sizes = {"size_1000": 10, "size_5000": 50, "size_10000": 100}
     part3 = {
         "cnn_5x5": Convolution(kernel_dim=5, kernel_draws=25),
-        "cnn_10x10": Convolution(kernel_dim=10),
+        "cnn_10x10": Convolution(kernel_dim=10, kernel_draws=25),
         "cnn_15x15": Convolution(kernel_dim=15),
         "cnn_5x5_first_image": Convolution(kernel_dim=5, kernel_gradient="first_image"),
     }
@@ -264,7 +264,7 @@ def _starts() -> tuple[Arm, ...]:
     """
     tried = [(5, "fresh", draws) for draws in (0, 25, 100, 325)]
     tried += [(5, "plain", draws) for draws in (0, 100, 125, 225, 250, 325)]
-    tried += [(10, "fresh", 0), (10, "plain", 25)]
+    tried += [(10, "fresh", 0), (10, "plain", 0)]
     return tuple(
         _convolutional(
             "starts",
