@@ -443,7 +443,12 @@ def test_processes_have_one_thread_each_and_survive_a_run_that_kills_them(monkey
 def test_runs_that_nobody_asks_for_any_more_are_ended(monkeypatch, environment):
     monkeypatch.setattr(runner, "train", runs.endless_train)
     wanted = [(tiny_arm(name="quick"), 0), (tiny_arm(name="endless"), 0)]
-    make = functools.partial(runner.default_executor, 1)
+    pools = []  # not left to the garbage collector, which would end their processes too
+
+    def make():
+        pools.append(runner.default_executor(1))
+        return pools[-1]
+
     outcomes = runner.map(wanted, make, in_flight=2)
     _, outcome = next(outcomes)
     assert is_running(outcome["pid"])
