@@ -321,7 +321,7 @@ class _Patches:
 
 @contextmanager
 def _short_buffers() -> Iterator[None]:
-    """Makes sums into parts of arrays, `a[:, :n] += b`, up to three times faster.
+    """Makes sums into parts of arrays, `a[:, :n] += b`, faster.
 
     Where rows are not neighbours in memory, NumPy sends as many as fit at once through a buffer.
     With a short buffer it adds them where they are. Leaving errstate restores the buffer.
