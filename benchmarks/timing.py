@@ -11,8 +11,8 @@ from collections.abc import Callable
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-ROUNDS = 7
-SECONDS_A_ROUND = 0.02
+ROUNDS = 30
+SECONDS_A_ROUND = 0.005  # many short rounds: on a busy machine some of them are left in peace
 
 
 def best_times(functions: dict[str, Callable[[], object]]) -> dict[str, float]:
@@ -21,9 +21,9 @@ def best_times(functions: dict[str, Callable[[], object]]) -> dict[str, float]:
     Args:
         functions: What to time, by name. They are called in turn, in every round.
     """
-    # Freeing one large array makes glibc keep what is freed later, up to twice its size. Else every
-    # call may ask the system for the same pages again, which can take longer than the work.
-    np.empty(31 << 20, np.uint8)
+    # Once one large array is freed, glibc keeps what is freed later, up to twice its size. Else a
+    # call may ask the system for the same pages again, which can take longer than its work.
+    np.empty(31 * 2**20, np.uint8)
     with threadpool_limits(limits=1):
         calls = {
             name: max(1, round(SECONDS_A_ROUND / (_time(function, 1) + 1e-9)))

@@ -230,8 +230,9 @@ def _im2col_grad_inputs(kernels: np.ndarray, grads: np.ndarray) -> np.ndarray:
     grads_wrt_columns = grads.reshape(*grads.shape[:2], -1)  # (B, O, OH * OW)
     weights = _patch_weights(kernels)  # (O, C * K2 * K1)
     patches = _Patches(grads_wrt_inputs.shape, grads.shape, grads.dtype)
-    for block, matrices in patches.fold(grads_wrt_inputs):
-        np.matmul(weights.T, grads_wrt_columns[block], out=matrices)
+    with _short_buffers():
+        for block, matrices in patches.fold(grads_wrt_inputs):
+            np.matmul(weights.T, grads_wrt_columns[block], out=matrices)
     return grads_wrt_inputs
 
 
@@ -298,18 +299,20 @@ class _Patches:
             yield block, self.matrices[:size]
 
     def fold(self, images: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
-        """Yields each block with matrices to fill, and adds them to the pixels they belong to."""
+        """Yields each block with matrices to fill, then adds them to where `unfold` copies from.
+
+        Much faster within `_short_buffers`.
+        """
         for block in self._blocks():
             size = len(images[block])
             yield block, self.matrices[:size]
             self.shifted[:size] = 0
-            with _short_buffers():
-                for p in range(self.kernel_height):
-                    rows = self.shifted[:size, :, :, p : p + self.output_height]
-                    rows += self.patches[:size, :, :, p]
-                for q in range(self.kernel_width):
-                    pixels = images[block, :, :, q : q + self.output_width]
-                    pixels += self.shifted[:size, :, q]
+            for p in range(self.kernel_height):
+                rows = self.shifted[:size, :, :, p : p + self.output_height]
+                rows += self.patches[:size, :, :, p]
+            for q in range(self.kernel_width):
+                pixels = images[block, :, :, q : q + self.output_width]
+                pixels += self.shifted[:size, :, q]
 
     def _blocks(self) -> Iterator[slice]:
         for start in range(0, self.batch_size, self.block_size):
@@ -435,10 +438,11 @@ METHODS = {
 def choose_method(width: int, kernels_shape: tuple[int, int, int, int]) -> str:
     """Returns the name of the faster method, "im2col" or "toeplitz", for arrays of these shapes.
 
-    Compares what each copies and multiplies for one row of one channel; batch size, height and
-    number of input channels are factors of both. The unit is the time to copy one number in a long
-    run; 128 multiplications take as long, and copying in runs of OW numbers has an overhead for
-    each run. `benchmarks/convolution.py` measures how good the choice is.
+    Compares what both do for one row of the output, one input channel and one row of the kernel,
+    since batch size, height and the number of those are factors of both. The unit of time is that
+    of copying one number of a row. Fitted to measurements: 128 multiplications take as long; a
+    number of a patch, which stays in the cache, takes a fifth of it, and each run of them as much
+    as 16 more. `benchmarks/convolution.py` prints what both methods take and which is chosen.
 
     Args:
         width: Width of the inputs in pixels.

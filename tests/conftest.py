@@ -1,13 +1,19 @@
 """What the tests share: the `needs_mnist` marker, the digits in MNIST's place, fixed examples.
 
 `@pytest.mark.needs_mnist` skips a test where MNIST is not at hand. Hypothesis draws the same
-examples in every run.
+examples in every run. BLAS has one thread, as in the processes that train: with more it adds up in
+another order, and the last digits differ.
 """
 
-import hypothesis
-import pytest
+import os
 
-from mlpcw import mnist
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[name] = "1"  # before NumPy is loaded, which counts them then
+
+import hypothesis  # noqa: E402
+import pytest  # noqa: E402
+
+from mlpcw import mnist  # noqa: E402
 
 hypothesis.settings.register_profile("fixed", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("fixed")

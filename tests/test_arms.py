@@ -145,15 +145,16 @@ def test_the_runs_of_part_1_are_reseeded_before_their_model_is_built():
     assert {arm.start for arm in FULL.values() if arm.part == "part1"} == {"reseeded"}
 
 
-def test_the_start_states_differ_only_in_what_was_drawn_before():
-    model = FULL["part3/cnn_5x5"]
-    tried = [arm for arm in FULL.values() if arm.part == "starts"]
-    states = {(arm.start, arm.convolution.kernel_draws) for arm in (*tried, model)}
-    assert len(states) == len(tried) + 1 == 11
+@pytest.mark.parametrize(("name", "num_states"), [("cnn_5x5", 11), ("cnn_10x10", 3)])
+def test_the_start_states_differ_only_in_what_was_drawn_before(name, num_states):
+    shown = FULL[f"part3/{name}"]
+    tried = [arm for key, arm in FULL.items() if key.startswith(f"starts/{name}_")]
+    states = {(arm.start, arm.convolution.kernel_draws) for arm in (*tried, shown)}
+    assert len(states) == len(tried) + 1 == num_states
     for arm in tried:
-        convolution = dataclasses.replace(arm.convolution, kernel_draws=25)
-        same = dataclasses.replace(arm, part="part3", name="cnn_5x5", start="plain")
-        assert dataclasses.replace(same, convolution=convolution) == model
+        same = dataclasses.replace(arm, part="part3", name=name, start="plain")
+        assert dataclasses.replace(same, convolution=shown.convolution) == shown
+        assert arm.convolution.kernel_dim == shown.convolution.kernel_dim
 
 
 # ---- The quick profile ----------------------------------------------------------------------

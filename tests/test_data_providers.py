@@ -259,6 +259,8 @@ def test_a_subclass_may_say_how_many_classes_there_are():
             super().__init__(inputs, targets, batch_size)
 
     assert FiveClasses(INPUTS, CLASSES, 4).next()[1].shape == (4, 5)
+    with pytest.raises(ValueError, match=r"whole numbers in \[0, 5\), got 2 to 5"):
+        FiveClasses(INPUTS, CLASSES + 2, 4)
 
 
 @pytest.mark.parametrize(

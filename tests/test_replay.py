@@ -408,7 +408,7 @@ def test_the_verdict_on_an_exact_run_is_its_count():
 def test_the_verdict_on_a_run_apart_says_by_how_much_in_which_column():
     comparison = replay.Comparison("log", 94, 105, {"error_train": 0.0049, "acc_train": 0.0})
     assert replay.verdict("part1/l2_1e-2", comparison) == (
-        " 94 of 105 printed values of its log; at most apart: error_train 0.5%"
+        " 94 of 105 printed values of its log; the others by at most: training error 0.5 %"
     )
 
 

@@ -283,7 +283,9 @@ def test_a_file_of_brackets_without_end_is_damaged(kept, path):
     assert "is not a readable record" in damaged(kept, path)
 
 
-@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "1" + "0" * 400])
+@pytest.mark.parametrize(
+    "number", ["NaN", "Infinity", "-Infinity", "1e999", "-1e999", "1" + "0" * 400]
+)
 @pytest.mark.parametrize("place", ['"error": 0.25', '"wall": 1.5'])
 def test_a_number_that_is_not_finite_is_damaged(kept, path, number, place):
     text = json.dumps(forged(ARM))

@@ -230,7 +230,7 @@ def _faithful() -> tuple[Arm, ...]:
     sizes = {"size_1000": 10, "size_5000": 50, "size_10000": 100}
     part3 = {
         "cnn_5x5": Convolution(kernel_dim=5, kernel_draws=25),
-        "cnn_10x10": Convolution(kernel_dim=10),
+        "cnn_10x10": Convolution(kernel_dim=10, kernel_draws=25),
         "cnn_15x15": Convolution(kernel_dim=15),
         "cnn_5x5_first_image": Convolution(kernel_dim=5, kernel_gradient="first_image"),
     }
@@ -257,21 +257,22 @@ def _convolutional(part: str, name: str, convolution: Convolution, start: str = 
 
 
 def _starts() -> tuple[Arm, ...]:
-    """The 5 x 5 network from the start states that are plausible for the report's tables.
+    """Networks of Part 3 from other start states that are plausible for the report's tables.
 
-    Which one the tables came from is not known. The kernel's generator may have given the kernels
-    of the other sizes before: 25, 100 and 225 numbers and their sums.
+    Which ones the tables came from is not known. The kernel's generator may have given the kernels
+    of other sizes before: 25, 100 and 225 numbers, and their sums.
     """
-    tried = [("fresh", draws) for draws in (0, 25, 100, 325)]
-    tried += [("plain", draws) for draws in (0, 100, 125, 225, 250, 325)]
+    tried = [(5, "fresh", draws) for draws in (0, 25, 100, 325)]
+    tried += [(5, "plain", draws) for draws in (0, 100, 125, 225, 250, 325)]
+    tried += [(10, "fresh", 0), (10, "plain", 0)]
     return tuple(
         _convolutional(
             "starts",
-            f"cnn_5x5_{start}_{draws}",
-            Convolution(kernel_dim=5, kernel_draws=draws),
+            f"cnn_{kernel_dim}x{kernel_dim}_{start}_{draws}",
+            Convolution(kernel_dim=kernel_dim, kernel_draws=draws),
             start,
         )
-        for start, draws in tried
+        for kernel_dim, start, draws in tried
     )
 
 

@@ -11,7 +11,15 @@ import numpy as np
 
 from mlpcw import augmenters, mnist
 from mlpcw.study import replay, tables
-from mlpcw.study.figures import NEAR_ZERO, magnitude_quantile, share_near_zero
+from mlpcw.study.figures import (
+    AUGMENTATIONS,
+    KERNEL_SIZES,
+    NEAR_ZERO,
+    SIGMAS,
+    SIZES,
+    magnitude_quantile,
+    share_near_zero,
+)
 from mlpcw.study.labels import label, thousands, three_digits
 from mlpcw.study.results import Results
 
@@ -20,15 +28,7 @@ LEARNT = 0.999
 
 WEAK = ("part1/none", "part1/l1_1e-5", "part1/l2_1e-4", "part1/l1l2_1e-5_1e-4")
 STRONG = ("part1/l1_1e-3", "part1/l2_1e-2", "part1/l1l2_1e-3_1e-2")
-SIZES = ("part2/size_1000", "part2/size_5000", "part2/size_10000")
-AUGMENTED = (
-    "part2/random_noise",
-    "part2/random_shift",
-    "part2/random_rotation",
-    "part2/random_distortion",
-)
-SIGMAS = ("part2/sigma_1", "part2/sigma_4", "part2/sigma_10")
-KERNELS = ("part3/cnn_5x5", "part3/cnn_10x10", "part3/cnn_15x15")
+AUGMENTED = AUGMENTATIONS[1:]  # all but the initial data
 
 
 class _Text:
@@ -241,9 +241,9 @@ def rms_displacement(alpha: float, sigma: float, num_fields: int = 400) -> float
 def part3(results: Results) -> dict[str, str]:
     """Texts of the chapter on convolution."""
     plain, convolved = "part3/nn", "part3/cnn_5x5"
-    acc = _finals(results, (plain, *KERNELS), "acc_valid")
-    errors = _finals(results, (plain, *KERNELS), "error_valid")
-    of_kernels = [acc[key] for key in KERNELS]
+    acc = _finals(results, (plain, *KERNEL_SIZES), "acc_valid")
+    errors = _finals(results, (plain, *KERNEL_SIZES), "error_valid")
+    of_kernels = [acc[key] for key in KERNEL_SIZES]
     texts = {
         "part3_answer": (
             f"With a 5 × 5 convolution the network ends at {percent(acc[convolved])} of the"
@@ -263,12 +263,12 @@ def part3(results: Results) -> dict[str, str]:
         "part3_points": f"{abs(100 * (acc[convolved] - acc[plain])):.2f}",
         "part3_errors": ranking(results, errors),
         "part3_kernels": listed(
-            [f"{label(results, key)} ({percent(acc[key], 2)})" for key in KERNELS]
+            [f"{label(results, key)} ({percent(acc[key], 2)})" for key in KERNEL_SIZES]
         ),
         "part3_spread": f"{100 * (max(of_kernels) - min(of_kernels)):.2f}",
         "part3_starts": _starts(results),
         "part3_wrong": _fewer_mistakes(acc[plain], acc[convolved]),
-        "part3_logs": _beside(results, (plain, *KERNELS, "part3/cnn_5x5_first_image")),
+        "part3_logs": _beside(results, (plain, *KERNEL_SIZES, "part3/cnn_5x5_first_image")),
     }
     for key in (plain, convolved, "part3/cnn_5x5_first_image"):
         texts[f"{key.split('/')[1]}_learnt"] = learnt(results, key)
@@ -289,14 +289,25 @@ def _fewer_mistakes(plain: float, convolved: float) -> str:
 
 
 def _starts(results: Results) -> str:
-    """What the trial start states say about the original report's 5 x 5 network."""
-    trials = [key for key in results.runs if key.startswith("starts/")]
-    if not trials:
+    """What the trial start states say about the networks of the original report's tables."""
+    if not any(key.startswith("starts/") for key in results.runs):
         return (
             "Each run has a start of its own, by its seed; other start states are not tried here."
         )
-    theirs = replay.report_tables()["table_3_1"]["values"]["cnn_5x5"]
-    trials = ["part3/cnn_5x5", *trials]
+    return (
+        "Which start the tables of Part 3 came from is not known: there is no log. So other start"
+        " states of the random generators were tried, those that are plausible."
+        f" {_tried(results, 'cnn_5x5', 'table_3_1')} {_tried(results, 'cnn_10x10', 'table_3_2')} A"
+        " difference between two networks that is smaller than this spread says nothing about the"
+        " networks."
+    )
+
+
+def _tried(results: Results, name: str, table: str) -> str:
+    """How far the start states tried for one network spread, and which is nearest to the report."""
+    shown = f"part3/{name}"
+    trials = [shown, *(key for key in results.runs if key.startswith(f"starts/{name}_"))]
+    theirs = replay.report_tables()[table]["values"][name]
     errors = _finals(results, trials, "error_valid")
     accuracies = _finals(results, trials, "acc_valid")
 
@@ -306,19 +317,15 @@ def _starts(results: Results) -> str:
 
     nearest = min(trials, key=distance)
     arm = results.arm(nearest)
-    if nearest != "part3/cnn_5x5":
-        return f"The start state nearest to the original report's row is that of {nearest}."
     before = "fresh" if arm.start == "fresh" else "as a plain run left it"
     return (
-        "Which start the tables of Part 3 came from is not known: there is no log. Over"
-        f" {len(trials)} plausible start states of the random generators the 5 × 5 network ends"
-        f" with validation errors from {three_digits(min(errors.values()))} to"
+        f"Over {len(trials)} of them the {label(results, shown)} network ends with validation"
+        f" errors from {three_digits(min(errors.values()))} to"
         f" {three_digits(max(errors.values()))} and validation accuracies from"
-        f" {percent(min(accuracies.values()))} to {percent(max(accuracies.values()))}. The nearest"
-        f" to the original report's row has the shared generator {before} and the kernel drawn"
-        f" after {arm.convolution.kernel_draws} earlier numbers; it is the one shown above. A"
-        " difference between two networks that is smaller than this spread says nothing about the"
-        " networks."
+        f" {percent(min(accuracies.values()))} to {percent(max(accuracies.values()))}. Nearest to"
+        f" the original report's row comes the shared generator {before} with the kernel drawn"
+        f" after {arm.convolution.kernel_draws} earlier numbers, which is"
+        f" {'the one' if nearest == shown else 'not the one'} shown above."
     )
 
 
@@ -369,11 +376,18 @@ def reproducing(results: Results) -> dict[str, str]:
 
 
 def _versions(machines: list[Mapping[str, str]]) -> str:
-    names = {"python": "Python", "numpy": "NumPy", "scipy": "SciPy", "blas": "BLAS", "cpu": "CPU"}
-    rows = [
-        f"| {title} | {listed(sorted({str(machine[name]) for machine in machines}))} |"
-        for name, title in names.items()
-    ]
+    names = {
+        "python": "Python",
+        "numpy": "NumPy",
+        "scipy": "SciPy",
+        "blas": "BLAS",
+        "blas_kernels": "its kernels, where recorded",
+        "cpu": "CPU",
+    }
+    rows = []
+    for name, title in names.items():
+        found = sorted({str(machine[name]) for machine in machines if name in machine})
+        rows.append(f"| {title} | {listed(found or ['–'])} |")
     return "\n".join(["| | |", "|---|---|", *rows])
 
 

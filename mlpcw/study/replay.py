@@ -152,20 +152,29 @@ def kernel_rng(num_draws: int) -> np.random.RandomState:
 # ---- Comparison with the published numbers --------------------------------------------------
 
 LOGS = {
-    "part1/none": ("part1", "none"),
-    "part1/l1_1e-5": ("part1", "l1_1e-5"),
-    "part1/l1_1e-3": ("part1", "l1_1e-3"),
-    "part1/l2_1e-4": ("part1", "l2_1e-4"),
-    "part1/l2_1e-2": ("part1", "l2_1e-2"),
-    "part1/l1l2_1e-5_1e-4": ("part1", "l1l2_1e-5_1e-4"),
-    "part1/l1l2_1e-3_1e-2": ("part1", "l1l2_1e-3_1e-2"),
-    "part2/initial_data": ("part2", "initial_data"),
-    "part2/random_rotation": ("part2", "random_rotation"),
-    "part2/random_shift": ("part2", "random_shift"),
-    "part2/random_distortion": ("part2", "random_distortion"),
-    "part2/random_noise": ("part2", "random_noise"),
-    "part3/cnn_5x5_first_image": ("part3", "cnn_5x5"),
+    f"part1/{name}": ("part1", name)
+    for name in (
+        "none",
+        "l1_1e-5",
+        "l1_1e-3",
+        "l2_1e-4",
+        "l2_1e-2",
+        "l1l2_1e-5_1e-4",
+        "l1l2_1e-3_1e-2",
+    )
+} | {
+    f"part2/{name}": ("part2", name)
+    for name in (
+        "initial_data",
+        "random_rotation",
+        "random_shift",
+        "random_distortion",
+        "random_noise",
+    )
 }
+LOGS["part3/cnn_5x5_first_image"] = ("part3", "cnn_5x5")
+"""Key of an arm to the part and the name of its published log."""
+
 TABLES = {
     "part2/size_1000": ("table_2_1", "1000"),
     "part2/size_5000": ("table_2_1", "5000"),
@@ -177,6 +186,8 @@ TABLES = {
     "part3/cnn_5x5": ("table_3_1", "cnn_5x5"),
     "part3/cnn_10x10": ("table_3_2", "cnn_10x10"),
 }
+"""Key of an arm without a log to the table and the row that print its numbers."""
+
 REPLAYED = (
     "part1/none",
     "part1/l2_1e-4",
