@@ -222,8 +222,8 @@ class AffineLayer(_PenalisedLayer):
         inputs = np.asarray(inputs, dtype=self.weights.dtype)
         return self._add_penalty_grads(
             [
-                # (input_dim, batch_size) @ (batch_size, output_dim), transposed: in Fortran's order,
-                # as the weights
+                # (input_dim, batch_size) @ (batch_size, output_dim), transposed: in Fortran's
+                # order, as the weights
                 (inputs.T @ grads_wrt_outputs).T,
                 grads_wrt_outputs.sum(axis=0),
             ]
