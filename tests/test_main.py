@@ -18,7 +18,7 @@ from mlpcw.__main__ import main
 from mlpcw.study import arms, replay, runner, store, training
 from mlpcw.study.store import State, Store
 
-NUM_QUICK, NUM_FULL = 3 * 23, 33
+NUM_QUICK, NUM_FULL = 3 * 23, len(arms.arms("full"))
 
 
 @pytest.fixture(autouse=True)
@@ -345,7 +345,7 @@ def test_status_of_nothing_does_not_know_the_time_left(tmp_path):
         ["part1", "0", "7", "0", "0"],
         ["part2", "0", "11", "0", "0"],
         ["part3", "0", "5", "0", "0"],
-        ["starts", "0", "10", "0", "0"],
+        ["starts", "0", str(NUM_FULL - 23), "0", "0"],
     ]
     assert lines[-1] == "time left: not known before a first run is done"
     assert not (tmp_path / "nowhere").exists()

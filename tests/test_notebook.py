@@ -222,7 +222,9 @@ def test_a_page_without_parameters_has_the_profile_s_own_runs(tmp_path, monkeypa
     results = notebook.open_profile("quick")
     assert list(results.runs) == [arm.key for arm in arms.arms("quick")]
     assert {len(records) for records in results.runs.values()} == {3}
-    with pytest.raises(MissingRunsError, match=r"33 of 33 .* part1 part2 part3 starts --profile"):
+    with pytest.raises(
+        MissingRunsError, match=r"mlpcw run part1 part2 part3 starts --profile full"
+    ):
         notebook.open_profile("full")
 
 
