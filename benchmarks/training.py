@@ -297,6 +297,41 @@ def print_rows(times, dtype):
         print("    PyTorch            is not installed")
 
 
+def print_tricks(dtype):
+    """What the comments of `steps.py` and `layers.py` claim, for the lowest layer's weights."""
+    rng = np.random.default_rng(2)
+    inputs, grads, weights = (
+        rng.normal(size=shape).astype(dtype)
+        for shape in ((BATCH_SIZE, DIMS[0]), (BATCH_SIZE, DIMS[1]), (DIMS[1], DIMS[0]))
+    )
+    outputs, mom = np.empty_like(grads), np.zeros_like(weights, order="F")
+    fortran, flat, flat_mom = np.asfortranarray(weights), weights.ravel(), mom.ravel("K")
+    subnormal = np.full(weights.size, np.finfo(dtype).smallest_subnormal)
+    blas = steps._Blas(np.dtype(dtype), weights.size)
+
+    def decay_and_add():
+        np.multiply(flat_mom, MOM_COEFF, out=flat_mom)
+        blas.add_product(-LEARNING_RATE, grads, inputs, mom)
+
+    times = best_times(
+        {
+            "forward, C order": lambda: np.dot(inputs, weights.T, out=outputs),
+            "forward, Fortran's": lambda: np.dot(inputs, fortran.T, out=outputs),
+            "decay by beta": lambda: blas._gemm(
+                -LEARNING_RATE, grads.T, inputs.T, MOM_COEFF, mom, 0, 1, 1
+            ),
+            "decay, then beta 1": decay_and_add,
+            "numpy.sign": lambda: np.sign(flat, out=blas._values),
+            "signs": lambda: blas.signs(flat),
+            "subnormal decay": lambda: np.multiply(subnormal, MOM_COEFF, out=subnormal),
+            "decay": lambda: np.multiply(flat_mom, MOM_COEFF, out=flat_mom),
+        }
+    )
+    print(f"Parts of a step, {DIMS[0]} x {DIMS[1]} weights, {dtype}: CPU us")
+    for name, other in zip([*times][::2], [*times][1::2], strict=True):
+        print(f"    {name:20}{times[name] * 1e6:7.1f}    {other:20}{times[other] * 1e6:7.1f}")
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--dtype", choices=TOLERANCES, nargs="+", default=list(TOLERANCES))
@@ -306,3 +341,4 @@ if __name__ == "__main__":
         images = load_images()
         for dtype in parser.parse_args().dtype:
             print_rows(measure(images, dtype), dtype)
+            print_tricks(dtype)
