@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from runs import forged, quick_arm
 
-from mlpcw import augmenters, conv, errors, layers, learning_rules, mnist, penalties
+from mlpcw import augmenters, conv, errors, layers, learning_rules, mnist, penalties, steps
 from mlpcw.study import arms, replay, store, training
 from mlpcw.study.store import DamagedRecordError, State, Store
 
@@ -560,6 +560,13 @@ def stale(all_kept):
     training.probe.cache_clear()
 
 
+@pytest.fixture
+def general_path(monkeypatch):
+    """Leaves fused steps out, so that layers, penalties and rules compute by their own methods."""
+    monkeypatch.setattr(steps, "make_step", lambda *_: None)
+    monkeypatch.setattr(steps, "make_forward", lambda *_: None)
+
+
 def scaled(function, share):
     """The same function with results wrong by a share."""
 
@@ -599,24 +606,52 @@ CHANGES = {
 
 @pytest.mark.parametrize(("owner", "name", "share", "touched"), CHANGES.values(), ids=CHANGES)
 def test_a_change_makes_exactly_the_runs_stale_that_it_touches(
-    stale, monkeypatch, owner, name, share, touched
+    stale, monkeypatch, general_path, owner, name, share, touched
 ):
     monkeypatch.setattr(owner, name, scaled(getattr(owner, name), share))
     assert stale() == touched
 
 
-def test_a_wrong_gradient_of_the_biases_makes_all_runs_stale(stale, monkeypatch):
+def scaled_factor(function, share):
+    """The same method with its first argument, a number, wrong by a share."""
+
+    def wrong(self, factor, *args):
+        return function(self, factor * (1 + share), *args)
+
+    return wrong
+
+
+FUSED_CHANGES = {
+    "product": ("add_product", scaled_factor, 1e-6, KEYS - CONVOLUTIONAL),
+    "sum of rows": ("add_rows", scaled_factor, 1e-6, KEYS - CONVOLUTIONAL),
+    "signs": ("signs", scaled, 1e-3, WITH_L1),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "share", "touched"), FUSED_CHANGES.values(), ids=FUSED_CHANGES
+)
+def test_a_change_of_the_fused_step_makes_exactly_the_runs_stale_that_it_touches(
+    stale, monkeypatch, name, wrong, share, touched
+):
+    monkeypatch.setattr(steps._Blas, name, wrong(getattr(steps._Blas, name), share))
+    assert stale() == touched
+
+
+def test_a_wrong_gradient_of_the_biases_makes_all_runs_stale(stale, monkeypatch, general_path):
     monkeypatch.setattr(layers.AffineLayer, "grads_wrt_params", scaled_bias_gradient)
     assert stale() == KEYS
 
 
-def test_a_penalty_wrong_by_a_millionth_is_seen_where_it_is_strong(stale, monkeypatch):
+def test_a_penalty_wrong_by_a_millionth_is_seen_where_it_is_strong(
+    stale, monkeypatch, general_path
+):
     grad = penalties.L1Penalty.grad
     monkeypatch.setattr(penalties.L1Penalty, "grad", scaled(grad, 1e-6))
     assert {"part1/l1_1e-3", "part1/l1l2_1e-3_1e-2"} <= stale() <= WITH_L1
 
 
-def test_momentum_of_the_wrong_sign_makes_all_runs_stale(stale, monkeypatch):
+def test_momentum_of_the_wrong_sign_makes_all_runs_stale(stale, monkeypatch, general_path):
     def update_params(rule, grads_wrt_params):
         rule.mom_coeff = -0.9
         right(rule, grads_wrt_params)
@@ -632,7 +667,7 @@ def test_another_initial_scale_makes_all_runs_stale(stale, monkeypatch):
     assert stale() == KEYS
 
 
-def test_a_refactoring_that_changes_no_number_keeps_all_runs(stale, monkeypatch):
+def test_a_refactoring_that_changes_no_number_keeps_all_runs(stale, monkeypatch, general_path):
     """The same numbers, but for rounding, by other code."""
 
     def fprop(layer, inputs):

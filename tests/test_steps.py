@@ -1,0 +1,507 @@
+"""The fused step: the same update as the general path, and left out where something is unknown."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+import threadpoolctl
+
+from mlpcw import mnist, steps
+from mlpcw.data_providers import DataProvider
+from mlpcw.errors import CrossEntropyError, CrossEntropySoftmaxError, SumOfSquaredDiffsError
+from mlpcw.initialisers import ConstantInit, GlorotUniformInit, UniformInit
+from mlpcw.layers import (
+    AffineLayer,
+    ConvolutionalLayer,
+    DropoutLayer,
+    ReluLayer,
+    ReshapeLayer,
+    SigmoidLayer,
+    SoftmaxLayer,
+    TanhLayer,
+)
+from mlpcw.learning_rules import (
+    AdamLearningRule,
+    GradientDescentLearningRule,
+    MomentumLearningRule,
+    NesterovMomentumLearningRule,
+)
+from mlpcw.models import MultipleLayerModel, SingleLayerModel
+from mlpcw.optimisers import Optimiser
+from mlpcw.penalties import L1L2Penalty, L1Penalty, L2Penalty
+from mlpcw.schedulers import ExponentialLearningRateScheduler
+from mlpcw.study import arms, training
+
+TOLERANCES = {"float64": 1e-12, "float32": 1e-5}
+PENALTIES = {
+    "none": None,
+    "L1": L1Penalty(1e-2),
+    "L2": L2Penalty(1e-1),
+    "L1 + L2": L1L2Penalty(1e-2, 1e-1),
+    "zero": L1Penalty(0),
+}
+RULES = {
+    "momentum": lambda: MomentumLearningRule(0.05, 0.9),
+    "no momentum": lambda: MomentumLearningRule(0.05, 0),
+    "gradient descent": lambda: GradientDescentLearningRule(0.05),
+}
+
+
+def layers(kind="relu", weights=None, biases=None):
+    rng = np.random.RandomState(301)
+    glorot, draw = GlorotUniformInit(rng=rng), UniformInit(-0.5, 0.5, rng)
+
+    def affine(input_dim, output_dim):
+        return AffineLayer(input_dim, output_dim, glorot, draw, weights, biases)
+
+    return {
+        "one": lambda: [affine(16, 3)],
+        "relu": lambda: [affine(16, 8), ReluLayer(), affine(8, 8), ReluLayer(), affine(8, 3)],
+        "relu on top": lambda: [affine(16, 8), ReluLayer(), affine(8, 3), ReluLayer()],
+        "relu below": lambda: [ReluLayer(), affine(16, 3)],
+        "two relus": lambda: [affine(16, 8), ReluLayer(), ReluLayer(), affine(8, 3)],
+        "affine on affine": lambda: [affine(16, 8), affine(8, 3)],
+        "sigmoid": lambda: [affine(16, 8), SigmoidLayer(), affine(8, 3)],
+        "tanh": lambda: [affine(16, 8), TanhLayer(), affine(8, 3)],
+        "reshape": lambda: [
+            affine(16, 12),
+            ReshapeLayer((3, 4)),
+            ReluLayer(),
+            ReshapeLayer(),
+            affine(12, 3),
+        ],
+    }[kind]()
+
+
+KINDS = (
+    "one",
+    "relu",
+    "relu on top",
+    "relu below",
+    "two relus",
+    "affine on affine",
+    "sigmoid",
+    "tanh",
+    "reshape",
+)
+
+
+def model(dtype="float64", **options):
+    return MultipleLayerModel(layers(**options)).astype(dtype)
+
+
+def batches(num=5, batch_size=6):
+    rng = np.random.RandomState(302)
+    return [
+        (rng.normal(size=(batch_size, 16)), np.eye(3)[rng.randint(3, size=batch_size)])
+        for _ in range(num)
+    ]
+
+
+def optimiser(model, rule=None, error=None, data=None, **options):
+    error, rule = error or CrossEntropySoftmaxError(), rule or MomentumLearningRule(0.05, 0.9)
+    return Optimiser(model, error, rule, batches() if data is None else data, **options)
+
+
+def general(monkeypatch):
+    monkeypatch.setattr(steps, "make_step", lambda *_: None)
+    monkeypatch.setattr(steps, "make_forward", lambda *_: None)
+
+
+def assert_same_update(monkeypatch, make, num_epochs=1):
+    """Trains what `make()` returns, fused and not, and compares parameters and momenta."""
+    fused = make()
+    before = [np.copy(param) for param in fused.model.params]
+    assert steps.make_step(fused.model, fused.error, fused.learning_rule) is not None
+    plain = make()
+    for _ in range(num_epochs):
+        fused.do_training_epoch()
+    with monkeypatch.context() as patch:
+        general(patch)
+        for _ in range(num_epochs):
+            plain.do_training_epoch()
+    for name in ("params", "moms"):
+        arrays = getattr(fused.learning_rule, name, [])
+        expected = getattr(plain.learning_rule, name, [])
+        for array, other in zip(arrays, expected, strict=True):
+            tolerance = TOLERANCES[array.dtype.name] * np.abs(other).max()
+            np.testing.assert_allclose(array, other, rtol=0, atol=tolerance)
+    assert all(np.any(old != new) for old, new in zip(before, fused.model.params, strict=True)), (
+        "nothing was learnt"
+    )
+
+
+# ---- the same update --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", TOLERANCES)
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_same_update_as_the_general_path(monkeypatch, kind, penalty, rule, dtype):
+    def make():
+        penalties = dict(weights=PENALTIES[penalty], biases=PENALTIES[penalty])
+        return optimiser(model(dtype, kind=kind, **penalties), RULES[rule]())
+
+    assert_same_update(monkeypatch, make, num_epochs=3)
+
+
+def _distinct_arms():
+    """The arms of the report, but for data and protocol; one for each network and penalty."""
+    return [arm for arm in arms.arms("quick") if arm.part != "starts"]
+
+
+@pytest.mark.parametrize("dtype", TOLERANCES)
+@pytest.mark.parametrize("arm", _distinct_arms(), ids=lambda arm: arm.key)
+def test_same_update_on_every_arm(monkeypatch, arm, dtype):
+    images = mnist.digits()
+
+    def make():
+        made = training.build_model(arm, np.random.RandomState(1), np.random.RandomState(2))
+        made = made.astype(dtype)
+        inputs, targets = images.split("train")
+        data = [
+            (inputs[start : start + 20], np.eye(10)[targets[start : start + 20]])
+            for start in range(0, 120, 20)
+        ]
+        return optimiser(made, MomentumLearningRule(arm.learning_rate, arm.mom_coeff), data=data)
+
+    if arm.convolution:
+        made = make()
+        assert steps.make_step(made.model, made.error, made.learning_rule) is None
+    else:
+        assert_same_update(monkeypatch, make)
+
+
+@pytest.mark.parametrize("order", "CF")
+def test_weights_in_either_order_of_memory(monkeypatch, order):
+    def make():
+        made = model(weights=L1L2Penalty(1e-2, 1e-1))
+        made.params = [np.array(param, order=order) for param in made.params]
+        return optimiser(made)
+
+    assert_same_update(monkeypatch, make)
+
+
+def test_the_sign_of_zero_is_zero(monkeypatch):
+    def make():
+        made = model(kind="one", weights=L1Penalty(0.5))
+        made.params[0][:, ::2] = 0
+        made.params[0][:, 2] = -0.0
+        made.params[0][:, 3] = -5e-324
+        return optimiser(made, data=[(np.zeros((2, 16)), np.eye(3)[:2])])
+
+    assert_same_update(monkeypatch, make)
+    made = make()
+    made.do_training_epoch()
+    assert np.all(made.model.params[0][:, ::2] == 0)
+
+
+class HalvedL2Penalty(L2Penalty):
+    def grad(self, parameter):
+        return 0.5 * super().grad(parameter)
+
+
+def test_other_penalties_by_their_own_gradient(monkeypatch):
+    assert_same_update(monkeypatch, lambda: optimiser(model(weights=HalvedL2Penalty(0.3))))
+
+
+@pytest.mark.parametrize("error", [SumOfSquaredDiffsError(), CrossEntropyError()])
+def test_any_error(monkeypatch, error):
+    def make():
+        return optimiser(model(biases=None), error=error, data=positive)
+
+    positive = [(np.abs(inputs), targets) for inputs, targets in batches()]
+    if isinstance(error, CrossEntropyError):
+        positive = positive[:1]
+
+        def make():
+            made = model(kind="one")
+            for param in made.params:
+                np.abs(param, out=param)
+            return optimiser(made, error=error, data=positive)
+
+    assert_same_update(monkeypatch, make)
+
+
+def test_batches_of_changing_size(monkeypatch):
+    sizes = [*batches(2, 6), *batches(1, 2), *batches(2, 6)]
+    assert_same_update(monkeypatch, lambda: optimiser(model(), data=sizes))
+
+
+def test_batch_size_changed_between_epochs(monkeypatch):
+    rng = np.random.RandomState(303)
+    inputs, targets = rng.normal(size=(24, 16)), np.eye(3)[rng.randint(3, size=24)]
+
+    def trained():
+        data = DataProvider(inputs, targets, 4, rng=np.random.RandomState(304))
+        made = optimiser(model(), data=data)
+        made.do_training_epoch()
+        made.train_dataset.batch_size = 12
+        made.do_training_epoch()
+        return made.model.params
+
+    fused = trained()
+    general(monkeypatch)
+    for param, expected in zip(fused, trained(), strict=True):
+        np.testing.assert_allclose(param, expected, rtol=0, atol=1e-12)
+
+
+def test_schedulers_are_obeyed(monkeypatch):
+    def trained():
+        scheduler = ExponentialLearningRateScheduler(0.1, 2)
+        made = optimiser(model(), schedulers=[scheduler])
+        made.train_dataset = DataProvider(*batches(1)[0], 3, shuffle_order=False)
+        made.train(4, 1)
+        return made.model.params
+
+    fused = trained()
+    general(monkeypatch)
+    for param, expected in zip(fused, trained(), strict=True):
+        np.testing.assert_allclose(param, expected, rtol=0, atol=1e-12)
+
+
+def test_parameters_and_momenta_are_changed_in_place():
+    made = optimiser(model())
+    params, moms = made.model.params, list(made.learning_rule.moms)
+    made.do_training_epoch()
+    assert all(a is b for a, b in zip(made.model.params, params, strict=True))
+    assert all(a is b for a, b in zip(made.learning_rule.params, params, strict=True))
+    assert all(a is b for a, b in zip(made.learning_rule.moms, moms, strict=True))
+
+
+def test_new_arrays_between_epochs(monkeypatch):
+    def trained():
+        made = optimiser(model())
+        made.do_training_epoch()
+        made.model.params = [param.copy() for param in made.model.params]
+        made.learning_rule.initialise(made.model.params)
+        made.do_training_epoch()
+        return made.model.params
+
+    fused = trained()
+    general(monkeypatch)
+    for param, expected in zip(fused, trained(), strict=True):
+        np.testing.assert_allclose(param, expected, rtol=0, atol=1e-12)
+
+
+def test_batches_stay_as_they_are():
+    data = batches()
+    copies = [(inputs.copy(), targets.copy()) for inputs, targets in data]
+    optimiser(model(kind="relu below"), data=data).do_training_epoch()
+    for given, copy in zip(data, copies, strict=True):
+        np.testing.assert_array_equal(given[0], copy[0])
+        np.testing.assert_array_equal(given[1], copy[1])
+
+
+@pytest.mark.parametrize("dtype", TOLERANCES)
+def test_momentum_does_not_become_subnormal(dtype):
+    inputs, targets = batches(1)[0]
+    inputs[:, 0] = 0
+    made = optimiser(model(dtype, kind="one"), data=[(inputs, targets)] * 1000)
+    weights = made.learning_rule.moms[0]
+    weights[:, 0] = 1e20 * np.finfo(dtype).tiny
+    made.do_training_epoch()
+    assert np.all(weights[:, 0] == 0)
+    assert np.any(weights != 0)
+
+
+# ---- statistics -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", TOLERANCES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_same_statistics(monkeypatch, kind, dtype):
+    kept = []
+
+    def keep(outputs, targets):
+        kept.append(outputs)
+        return 0.0
+
+    def statistics():
+        data = DataProvider(*batches(1, 12)[0], 4, shuffle_order=False)
+        made = optimiser(model(dtype, kind=kind), data=data, data_monitors={"keep": keep})
+        return made.eval_monitors(data, "")["error"]
+
+    error = statistics()
+    outputs, kept = kept, []
+    general(monkeypatch)
+    assert error == pytest.approx(statistics(), rel=TOLERANCES[dtype])
+    for array, expected in zip(outputs, kept, strict=True):
+        np.testing.assert_allclose(array, expected, rtol=0, atol=10 * TOLERANCES[dtype])
+
+
+# ---- what takes the general path --------------------------------------------------------------
+
+
+class DoubledAffineLayer(AffineLayer):
+    def fprop(self, inputs):
+        return 2 * super().fprop(inputs)
+
+
+class LeakyReluLayer(ReluLayer):
+    pass
+
+
+class OtherModel(MultipleLayerModel):
+    pass
+
+
+class OtherRule(MomentumLearningRule):
+    pass
+
+
+def shared():
+    one = AffineLayer(16, 16)
+    return MultipleLayerModel([one, ReluLayer(), one, AffineLayer(16, 3)])
+
+
+def with_gaps():
+    made = model()
+    made.params = [np.repeat(param, 2, axis=-1)[..., ::2] for param in made.params]
+    return made
+
+
+def mixed():
+    made = model()
+    made.params = [param.astype("f4" if param.ndim == 1 else "f8") for param in made.params]
+    return made
+
+
+UNKNOWN_MODELS = {
+    "a subclass of a layer": lambda: MultipleLayerModel([DoubledAffineLayer(16, 3)]),
+    "a subclass of ReLU": lambda: MultipleLayerModel([AffineLayer(16, 3), LeakyReluLayer()]),
+    "dropout": lambda: MultipleLayerModel([DropoutLayer(np.random.RandomState(1)), *layers()]),
+    "softmax": lambda: MultipleLayerModel([*layers(), SoftmaxLayer()]),
+    "convolution": lambda: MultipleLayerModel(
+        [
+            ReshapeLayer((1, 4, 4)),
+            ConvolutionalLayer(1, 1, 4, 4, 3, 3),
+            ReshapeLayer(),
+            AffineLayer(4, 3),
+        ]
+    ),
+    "many weights": lambda: SingleLayerModel(AffineLayer(2**11, 2**9 + 1)),
+    "a subclass of the model": lambda: OtherModel(layers()),
+    "a layer twice": shared,
+    "no parameters": lambda: MultipleLayerModel([ReluLayer()]),
+    "arrays with gaps": with_gaps,
+    "two dtypes": mixed,
+}
+
+
+@pytest.mark.parametrize("name", UNKNOWN_MODELS)
+def test_unknown_models_take_the_general_path(name):
+    made = optimiser(UNKNOWN_MODELS[name](), data=[])
+    assert steps.make_step(made.model, made.error, made.learning_rule) is None
+
+
+@pytest.mark.parametrize("name", ["a subclass of a layer", "dropout", "a layer twice"])
+def test_the_general_path_trains(name):
+    made = optimiser(UNKNOWN_MODELS[name]())
+    before = [param.copy() for param in made.model.params]
+    made.do_training_epoch()
+    assert all(np.any(a != b) for a, b in zip(before, made.model.params, strict=True))
+
+
+@pytest.mark.parametrize("rule", [AdamLearningRule(), NesterovMomentumLearningRule(), OtherRule()])
+def test_unknown_rules_take_the_general_path(rule):
+    made = optimiser(model(), rule)
+    assert steps.make_step(made.model, made.error, rule) is None
+
+
+def test_a_rule_of_other_arrays_takes_the_general_path():
+    made = optimiser(model())
+    made.model.params = [param.copy() for param in made.model.params]
+    assert steps.make_step(made.model, made.error, made.learning_rule) is None
+    assert steps.make_step(made.model, made.error, MomentumLearningRule()) is None
+
+
+def test_momenta_of_another_order_take_the_general_path():
+    made = optimiser(model())
+    made.learning_rule.moms = [np.ascontiguousarray(mom) for mom in made.learning_rule.moms]
+    assert steps.make_step(made.model, made.error, made.learning_rule) is None
+
+
+def test_read_only_parameters_take_the_general_path():
+    made = optimiser(model())
+    made.model.params[0].flags.writeable = False
+    assert steps.make_step(made.model, made.error, made.learning_rule) is None
+
+
+def test_a_model_of_a_single_layer_is_known():
+    made = optimiser(SingleLayerModel(AffineLayer(16, 3, biases_initialiser=ConstantInit(0))))
+    assert steps.make_step(made.model, made.error, made.learning_rule) is not None
+
+
+# ---- errors -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(6, 15), (6, 4, 4), (6,)])
+def test_inputs_that_do_not_fit(shape):
+    made = optimiser(model(), data=[(np.zeros(shape), np.eye(3)[[0, 1, 2, 0, 1, 2]])])
+    with pytest.raises(ValueError, match=r"inputs of shape .* do not fit AffineLayer"):
+        made.do_training_epoch()
+
+
+@pytest.mark.parametrize("shape", [(6, 4), (5, 3), (6,)])
+def test_targets_that_do_not_fit(shape):
+    made = optimiser(model(), data=[(np.zeros((6, 16)), np.zeros(shape))])
+    with pytest.raises(
+        ValueError, match=r"targets of shape .* do not fit outputs of shape \(6, 3\)"
+    ):
+        made.do_training_epoch()
+
+
+# ---- precision and memory ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("penalty", PENALTIES)
+def test_single_precision_stays_single(monkeypatch, penalty):
+    penalties = dict(weights=PENALTIES[penalty], biases=PENALTIES[penalty])
+    made = optimiser(model("float32", **penalties))
+    step = steps.make_step(made.model, made.error, made.learning_rule)
+    activations = step._forward(batches()[0][0])
+    assert {array.dtype for array in activations} == {np.dtype("f4")}
+    made.do_training_epoch()
+    arrays = [*made.model.params, *made.learning_rule.moms]
+    assert {array.dtype for array in arrays} == {np.dtype("f4")}
+
+
+@pytest.mark.parametrize("dtype", TOLERANCES)
+def test_an_epoch_needs_little_memory(dtype):
+    arm = arms.find("quick", "part1/l1l2_1e-3_1e-2")
+    rng = np.random.RandomState(305)
+    inputs = rng.uniform(size=(4000, 784)).astype("f4")  # 12.5 MB
+    data = DataProvider(inputs, np.eye(10)[rng.randint(10, size=4000)], 50, rng=rng)
+    made = optimiser(training.build_model(arm, rng, rng).astype(dtype), data=data)
+    made.do_training_epoch()
+    tracemalloc.start()
+    try:
+        made.do_training_epoch()
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 2e6
+
+
+def test_the_threads_of_blas_are_given_back():
+    def num_threads():
+        found = threadpoolctl.threadpool_info()
+        return {
+            each["filepath"]: each["num_threads"] for each in found if each["user_api"] == "blas"
+        }
+
+    seen = []
+
+    class Watching(SumOfSquaredDiffsError):
+        def grad(self, outputs, targets):
+            seen.extend(num_threads().values())
+            return super().grad(outputs, targets)
+
+    optimiser(model()).do_training_epoch()  # loads the library of scipy.linalg
+    with threadpoolctl.threadpool_limits(limits=2):
+        before = num_threads()
+        optimiser(model(), error=Watching()).do_training_epoch()
+        assert num_threads() == before
+    assert set(seen) == {1}
