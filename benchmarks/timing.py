@@ -2,7 +2,7 @@
 
 What counts is the ratio of two times measured in turn, in one process, on one thread. Times are
 CPU times of this process, so that other work on the machine disturbs them less, and the best of
-several rounds.
+several rounds. Work that takes seconds gets fewer rounds.
 """
 
 import time
@@ -13,6 +13,8 @@ from threadpoolctl import threadpool_limits
 
 ROUNDS = 30
 SECONDS_A_ROUND = 0.005  # many short rounds: on a busy machine some of them are left in peace
+FEWEST_ROUNDS = 5
+SECONDS = 30.0  # once they have passed, the fewest rounds are enough
 
 
 def best_times(functions: dict[str, Callable[[], object]]) -> dict[str, float]:
@@ -29,10 +31,11 @@ def best_times(functions: dict[str, Callable[[], object]]) -> dict[str, float]:
             name: max(1, round(SECONDS_A_ROUND / (_time(function, 1) + 1e-9)))
             for name, function in functions.items()
         }
-        rounds = [
-            {name: _time(function, calls[name]) for name, function in functions.items()}
-            for _ in range(ROUNDS)
-        ]
+        rounds, start = [], time.perf_counter()
+        while len(rounds) < ROUNDS:
+            rounds.append({name: _time(call, calls[name]) for name, call in functions.items()})
+            if len(rounds) >= FEWEST_ROUNDS and time.perf_counter() - start > SECONDS:
+                break
     return {name: min(times[name] for times in rounds) for name in functions}
 
 

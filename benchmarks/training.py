@@ -297,8 +297,12 @@ def print_rows(times, dtype):
         print("    PyTorch            is not installed")
 
 
-def print_tricks(dtype):
-    """What the comments of `steps.py` and `layers.py` claim, for the lowest layer's weights."""
+def time_tricks(dtype):
+    """What the comments of `steps.py` and `layers.py` claim, for the lowest layer's weights.
+
+    Returns:
+        CPU seconds by name, in pairs of what is done and what it is done instead of, or reverse.
+    """
     rng = np.random.default_rng(2)
     inputs, grads, weights = (
         rng.normal(size=shape).astype(dtype)
@@ -313,7 +317,7 @@ def print_tricks(dtype):
         np.multiply(flat_mom, MOM_COEFF, out=flat_mom)
         blas.add_product(-LEARNING_RATE, grads, inputs, mom)
 
-    times = best_times(
+    return best_times(
         {
             "forward, C order": lambda: np.dot(inputs, weights.T, out=outputs),
             "forward, Fortran's": lambda: np.dot(inputs, fortran.T, out=outputs),
@@ -327,6 +331,10 @@ def print_tricks(dtype):
             "decay": lambda: np.multiply(flat_mom, MOM_COEFF, out=flat_mom),
         }
     )
+
+
+def print_tricks(dtype):
+    times = time_tricks(dtype)
     print(f"Parts of a step, {DIMS[0]} x {DIMS[1]} weights, {dtype}: CPU us")
     for name, other in zip([*times][::2], [*times][1::2], strict=True):
         print(f"    {name:20}{times[name] * 1e6:7.1f}    {other:20}{times[other] * 1e6:7.1f}")

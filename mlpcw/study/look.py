@@ -42,6 +42,9 @@ COLOURS = {
 }
 """Key of an arm to its colour in the whole book."""
 
+VERDICTS = {True: "#0072B2", False: "#D55E00", None: "#8A8A8A"}
+"""Whether a target is met, or there is none, to its colour."""
+
 WIDTH = 6.4
 """Width of every figure, inches: nearly the book's column, and legible when a phone halves it."""
 

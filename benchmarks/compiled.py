@@ -1,0 +1,127 @@
+"""What compiled kernels earn: the same calls with them and in NumPy's way.
+
+Run as `python benchmarks/compiled.py`. It first checks that both agree. With `--first-calls` it
+prints the seconds that the first call of each takes in this process, as JSON, and that of importing
+Numba.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+from timing import best_times, check_agreement
+
+from mlpcw import augmenters, conv, kernels
+from mlpcw.layers import MaxPooling2DLayer
+
+NUM_IMAGES, SIDE, DTYPE, TOLERANCE = 500, 28, "float32", 1e-4
+CONVOLUTIONS = {"1 → 1": (100, 1, 1, 28, 5), "1 → 8": (100, 1, 8, 28, 5)}
+CONVOLUTIONS["16 → 32"] = (100, 16, 32, 12, 5)
+
+
+def calls() -> dict[str, Callable[[], list[np.ndarray]]]:
+    """What may have a kernel, by its name; each returns arrays and draws nothing anew."""
+    rng = np.random.default_rng(1)
+    images = rng.random((NUM_IMAGES, SIDE, SIDE), dtype=DTYPE)
+    noise = rng.random((NUM_IMAGES, 2, SIDE, SIDE), dtype=DTYPE) * 2 - 1
+    angles, offsets = rng.uniform(-30, 30, NUM_IMAGES), rng.uniform(-4, 4, (NUM_IMAGES, 2))
+    found = {
+        "elastic distortion": lambda: [
+            augmenters.distort(images, augmenters.displacement_fields(noise, 34.0, 4.0))
+        ],
+        "rotation": lambda: [augmenters.rotate(images, angles)],
+        "spline shift": lambda: [augmenters.shift(images, offsets)],
+        "max-pooling 2 × 2": _pooling(rng),
+    }
+    for name, shape in CONVOLUTIONS.items():
+        found[f"convolution {name}"] = _convolution(rng, *shape)
+    return found
+
+
+def _pooling(rng: np.random.Generator) -> Callable[[], list[np.ndarray]]:
+    layer = MaxPooling2DLayer(2)
+    inputs = rng.normal(size=(100, 8, 24, 24)).astype(DTYPE)
+    outputs = layer.fprop(inputs)
+    return lambda: [layer.fprop(inputs), layer.bprop(inputs, outputs, outputs)]
+
+
+def _convolution(
+    rng: np.random.Generator, batch: int, channels: int, maps: int, side: int, kernel_side: int
+) -> Callable[[], list[np.ndarray]]:
+    inputs = rng.normal(size=(batch, channels, side, side)).astype(DTYPE)
+    weights = rng.normal(size=(maps, channels, kernel_side, kernel_side)).astype(DTYPE)
+    grads = conv.convolve(inputs, weights)
+    return lambda: [
+        conv.convolve(inputs, weights),
+        conv.grad_inputs(weights, grads),
+        conv.grad_kernels(inputs, grads),
+    ]
+
+
+class _Switch:
+    """Stands in for `kernels.compiled` and counts who asks."""
+
+    def __init__(self, answer: bool) -> None:
+        self.answer, self.num_asked = answer, 0
+
+    def __call__(self) -> bool:
+        self.num_asked += 1
+        return self.answer
+
+
+def without_kernels(call: Callable) -> Callable:
+    """The same call, told that there is no compiler."""
+    switch, asked = _Switch(False), kernels.compiled
+
+    def numpy_way() -> list[np.ndarray]:
+        kernels.compiled = switch
+        try:
+            return call()
+        finally:
+            kernels.compiled = asked
+
+    numpy_way.switch = switch
+    return numpy_way
+
+
+def measure() -> dict[str, tuple[float, float]]:
+    """CPU seconds with kernels and without, by name, of those calls that have one."""
+    times = {}
+    if not kernels.compiled():
+        return times
+    for name, call in calls().items():
+        numpy_way = without_kernels(call)
+        expected = numpy_way()
+        if not numpy_way.switch.num_asked:
+            continue
+        for result, other in zip(call(), expected, strict=True):
+            check_agreement(name, result, other, TOLERANCE)
+        found = best_times({"compiled": call, "NumPy": numpy_way})
+        times[name] = found["compiled"], found["NumPy"]
+    return times
+
+
+def first_calls() -> dict[str, float]:
+    """Seconds, by the clock, that importing Numba and the first calls take; empty without both."""
+    if not kernels.compiled():
+        return {}
+    works = calls()
+    for call in works.values():
+        without_kernels(call)()  # so that the buffers of BLAS are there
+    start = time.perf_counter()
+    kernels._numba()
+    imported = time.perf_counter()
+    for call in works.values():
+        call()
+    return {"import": imported - start, "calls": time.perf_counter() - imported}
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--first-calls"]:
+        print(json.dumps(first_calls()))
+    else:
+        print(f"{DTYPE}, CPU us per call: compiled, NumPy's way, ratio")
+        for name, (ours, other) in measure().items():
+            print(f"    {name:24}{ours * 1e6:9.1f}{other * 1e6:9.1f}{other / ours:7.1f} x")

@@ -1,0 +1,411 @@
+"""The page on performance: what was measured, as a table, figures and text.
+
+Everything here is a function of stored measurements (`mlpcw.study.measurements`); nothing measures.
+Which targets are met, by how much others are missed, and every number of the text are computed.
+"""
+
+import math
+from collections.abc import Iterable
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
+
+from mlpcw.study import measurements
+from mlpcw.study.labels import three_digits
+from mlpcw.study.look import VERDICTS, WIDTH, add_legend, stack
+from mlpcw.study.measurements import GROUPS, SECTIONS, Line, Measurements, Row, Series
+from mlpcw.study.prose import listed, percent
+
+_UNITS = (("h", 3600.0), ("min", 60.0), ("s", 1.0), ("ms", 1e-3), ("µs", 1e-6))
+_LONG = 120
+"""Seconds above which a time is written in minutes."""
+
+_MARKERS = {True: "o", False: "D", None: "o"}
+_NAMES = {True: "reached", False: "missed", None: "nothing to reach"}
+_LINES = ("#0072B2", "#D55E00", "#117733", "#882255")
+
+
+# ---- Numbers as text ------------------------------------------------------------------------
+
+
+def seconds_text(seconds: float) -> str:
+    """A time to three digits in the unit that suits it: "12.3 µs", "0.412 s", "7.31 h"."""
+    if seconds >= _LONG:
+        unit, size = _UNITS[0] if seconds >= 3600 else _UNITS[1]
+    else:
+        unit, size = next((each for each in _UNITS[2:] if seconds >= 0.1 * each[1]), _UNITS[-1])
+    return f"{three_digits(seconds / size)}\u00a0{unit}"
+
+
+def times(ratio: float) -> str:
+    """A ratio as people say it: "2.41 ×"."""
+    return f"{three_digits(ratio)}\u00a0×"
+
+
+# ---- Text -----------------------------------------------------------------------------------
+
+
+def texts(measured: Measurements) -> dict[str, str]:
+    """Texts of the page by the names under which it refers to them."""
+    return {
+        "perf_answer": _answer(measured),
+        "perf_missed": _missed(measured),
+        "perf_when": _when(measured),
+        "perf_skipped": _skipped(measured),
+        "perf_table": ratio_table(measured),
+        "perf_figures": figure_table(measured),
+        "perf_tricks": _trick_table(measured),
+        "perf_limits": _limits(measured),
+        "perf_slopes": _slopes(measured),
+        "perf_compilation": _compilation(measured),
+        "perf_memory": _memory(measured),
+    }
+
+
+def verdicts(measured: Measurements) -> list[bool]:
+    """Whether each target, of the rows and of the figures, is met."""
+    found = [each.met for each in (*measured.rows(), *measured.figures())]
+    return [met for met in found if met is not None]
+
+
+def _answer(measured: Measurements) -> str:
+    found = verdicts(measured)
+    sentences = [
+        f"Of {len(found)} targets {sum(found)} are reached and {len(found) - sum(found)} missed."
+    ]
+    epoch = measured.row("epoch, float32", "PyTorch")
+    if epoch:
+        sentences.append(
+            f"One pass over the {_grouped(50_000)} training images takes"
+            f" {seconds_text(epoch.ours_s)} of one core, {_compared(epoch.ratio)} PyTorch."
+        )
+    replayed = measured.figure("all_runs")
+    if replayed:
+        then = next(row for row in measured.rows() if row.label == "all runs of 2016")
+        sentences.append(
+            f"All runs of 2016 take {seconds_text(60 * replayed.value)} here; in 2016 those with a"
+            f" log took {seconds_text(then.other_s)}."
+        )
+    return " ".join(sentences)
+
+
+def _grouped(number: int) -> str:
+    return f"{number:,}".replace(",", "\u00a0")
+
+
+def _compared(ratio: float) -> str:
+    return (
+        f"{three_digits(ratio)} times as fast as" if ratio >= 1 else f"{times(ratio)} the speed of"
+    )
+
+
+def _missed(measured: Measurements) -> str:
+    """A list of what is missed, by how much, and what bounds it."""
+    lines = []
+    for row in measured.rows():
+        if row.met is False:
+            short = percent(1 - row.ratio / row.to_reach, 0)
+            line = (
+                f"* {row.work}, beside {row.other}: {times(row.ratio)} where {times(row.to_reach)}"
+            )
+            lines.append(f"{line} is to be reached, {short} short.{_bound(row)}")
+    for figure in measured.figures():
+        if figure.met is False:
+            over = percent(figure.value / figure.at_most - 1, 0)
+            line = f"* {figure.work}: {three_digits(figure.value)} {figure.unit} where"
+            line += f" {three_digits(figure.at_most)} {figure.unit} is the most, {over} over."
+            lines.append(line)
+    return "\n".join(lines) or "Nothing is missed."
+
+
+def _bound(row: Row) -> str:
+    sentences = ""
+    if row.share is not None:
+        sentences += f" It runs at {percent(row.share, 0)} of {row.share_of}'s speed."
+    if row.bound:
+        sentences += f" What bounds it: {row.bound}."
+    return sentences
+
+
+def _when(measured: Measurements) -> str:
+    """Machine, date and commit; where the sections differ in commit or machine, it says so."""
+    sections = [measured.sections[name] for name in measured.names()]
+    last = max(sections, key=lambda section: section.date)
+    machine = last.machine
+    text = (
+        f"Measured on {machine['cpu']}, {machine['cores']} cores, {machine['blas']} with its"
+        f" {machine['blas_kernels']} kernels, NumPy {machine['numpy']}, PyTorch {machine['torch']},"
+        f" Numba {machine['numba']}, Python {machine['python']}."
+    )
+    by_commit: dict[str, list[str]] = {}
+    for name in measured.names():
+        by_commit.setdefault(measured.sections[name].commit, []).append(name)
+    dates = sorted({section.date[:10] for section in sections})
+    if len(by_commit) == 1:
+        text += f" All of it at commit {_commit(last.commit)}, {listed(dates)}."
+    else:
+        found = [
+            f"{_commit(commit)} ({', '.join(SECTIONS[name].lower() for name in names)})"
+            for commit, names in by_commit.items()
+        ]
+        text += (
+            " **Not all was measured at one commit:** the sections are of commits"
+            f" {listed(found)}, {listed(dates)}."
+        )
+    if len({tuple(sorted(section.machine.items())) for section in sections}) > 1:
+        text += " **Nor was all measured on one machine with one set of versions:** the file says."
+    return text
+
+
+def _commit(commit: str) -> str:
+    changed = ", with changes" if commit.endswith("+") else ""
+    return f"`{commit[:8]}`{changed}" if commit else "unknown"
+
+
+def _skipped(measured: Measurements) -> str:
+    found = [each for name in measured.names() for each in measured.sections[name].skipped]
+    return f"Left out: {'; '.join(dict.fromkeys(found))}." if found else ""
+
+
+def _limits(measured: Measurements) -> str:
+    """The machine's limits, the best that any section saw of each."""
+    best: dict[str, float] = {}
+    for name in measured.names():
+        for limit, value in measured.sections[name].limits.items():
+            best[limit] = max(value, best.get(limit, 0.0))
+    found = [
+        f"{name.split(', ')[0]} {three_digits(value)} {name.split(', ')[1]}"
+        for name, value in best.items()
+    ]
+    shares = [
+        f"{row.label} {percent(row.share, 0)} of {row.share_of}"
+        for row in _once(measured.rows())
+        if row.share is not None
+    ]
+    text = f"The limits of one core, measured in the same run: {listed(found)}." if found else ""
+    return text + (f" What ours reaches of them: {'; '.join(shares)}." if shares else "")
+
+
+def _once(rows: Iterable[Row]) -> list[Row]:
+    """The first row of each work."""
+    return list({row.label: row for row in reversed(list(rows))}.values())[::-1]
+
+
+def _slopes(measured: Measurements) -> str:
+    """A list of the slopes of all lines."""
+    lines = []
+    for series in measured.series():
+        found = [f"{line.name} {line.slope:.2f}".strip() for line in series.lines]
+        lines.append(f"* {series.title}: {series.y_label} by {series.x_label}, {listed(found)}.")
+    return "\n".join(lines)
+
+
+def _compilation(measured: Measurements) -> str:
+    first, later = measured.figure("compile"), measured.figure("load")
+    if not first or not later:
+        return "No kernel was compiled where this was measured."
+    return (
+        f"Their first calls take {seconds_text(first.value)}, once a machine, to compile them; a"
+        f" later process finds them on disk, in {seconds_text(later.value)}."
+    )
+
+
+def _memory(measured: Measurements) -> str:
+    peak, epoch = measured.figure("peak"), measured.figure("epoch_memory")
+    images = measured.figure("training_set")
+    sentences = []
+    if epoch and images:
+        sentences.append(
+            f"An epoch asks for {three_digits(epoch.value)} {epoch.unit} at most, beside training"
+            f" images of {three_digits(images.value)} {images.unit}."
+        )
+    if peak:
+        sentences.append(
+            f"A process that trains a run of each part peaks at {three_digits(peak.value)}"
+            f" {peak.unit}."
+        )
+    return " ".join(sentences)
+
+
+# ---- Tables ---------------------------------------------------------------------------------
+
+
+def ratio_table(measured: Measurements) -> str:
+    """All rows, section by section, as Markdown."""
+    lines = [["work", "ours", "other", "ratio", "to reach", ""]]
+    lines.append(["---", "---:", "---", "---:", "---:", "---"])
+    for name in measured.names():
+        rows = measured.sections[name].rows
+        if rows:
+            lines.append([f"**{SECTIONS[name]}**", "", "", "", "", ""])
+        lines += [_cells(row) for row in rows]
+    return _markdown(lines)
+
+
+def _cells(row: Row) -> list[str]:
+    return [
+        f"{row.work}, a {row.per}",
+        seconds_text(row.ours_s),
+        f"{row.other}: {seconds_text(row.other_s)}",
+        times(row.ratio),
+        "" if row.to_reach is None else times(row.to_reach),
+        {True: "yes", False: "**no**", None: ""}[row.met],
+    ]
+
+
+def figure_table(measured: Measurements) -> str:
+    """All single numbers, as Markdown."""
+    lines = [["what", "measured", "at most", ""], ["---", "---:", "---:", "---"]]
+    for figure in measured.figures():
+        most = "" if figure.at_most is None else f"{three_digits(figure.at_most)} {figure.unit}"
+        met = {True: "yes", False: "**no**", None: ""}[figure.met]
+        lines.append([figure.work, f"{three_digits(figure.value)} {figure.unit}", most, met])
+    return _markdown(lines)
+
+
+def _trick_table(measured: Measurements) -> str:
+    """Our own other ways to do the same, as Markdown: what each trick earns."""
+    lines = [["trick, measured on", "instead of", "earns"], ["---", "---", "---:"]]
+    own = GROUPS[3]
+    lines += [
+        [row.work, row.other, times(row.ratio)] for row in measured.rows() if row.group == own
+    ]
+    return _markdown(lines)
+
+
+def _markdown(lines: list[list[str]]) -> str:
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+# ---- Figures --------------------------------------------------------------------------------
+
+
+def ratios_figure(measured: Measurements) -> Figure:
+    """How many times as fast ours is, a row each, in groups of what it is compared with.
+
+    A dot is a ratio, an upright stroke what is to be reached.
+    """
+    groups = {group: [row for row in measured.rows() if row.group == group] for group in GROUPS}
+    groups = {group: rows for group, rows in groups.items() if rows}
+    heights = [0.235 * len(rows) + 0.05 for rows in groups.values()]
+    figure, all_axes = stack(heights, 2.95, 0.6, gap=0.5)
+    values = [value for row in measured.rows() for value in (row.ratio, row.to_reach, 1) if value]
+    limits = min(values) / 1.4, max(values) * 1.4
+    for axes, (group, rows) in zip(all_axes, groups.items(), strict=True):
+        _draw_ratios(axes, rows, group, limits)
+    all_axes[-1].set_xlabel("how many times as fast (logarithmic)")
+    shown = dict.fromkeys(row.met for row in measured.rows())
+    samples = [_sample(met) for met in (True, False, None) if met in shown]
+    samples.append(Line2D([], [], color="black", linestyle="", marker="|", markersize=11,
+                          markeredgewidth=2, label="to reach"))  # fmt: skip
+    add_legend(figure, samples)
+    return figure
+
+
+def _style(met: bool | None) -> dict:
+    face = "white" if met is None else VERDICTS[met]
+    return {
+        "color": VERDICTS[met],
+        "marker": _MARKERS[met],
+        "markerfacecolor": face,
+        "markersize": 7,
+        "clip_on": False,
+        "zorder": 4,
+    }
+
+
+def _sample(met: bool | None) -> Line2D:
+    return Line2D([], [], linestyle="", label=_NAMES[met], **_style(met))
+
+
+def _draw_ratios(axes: Axes, rows: list[Row], group: str, limits: tuple[float, float]) -> None:
+    """The highest ratio at the top, its value at the right; beside whom, where that differs."""
+    rows = sorted(rows, key=lambda row: row.ratio)
+    beside = f"Beside {group}"
+    one = {row.other for row in rows} == {group}
+    for height, row in enumerate(rows):
+        axes.plot([1, row.ratio], [height, height], color=VERDICTS[row.met], linewidth=2)
+        axes.plot(row.ratio, height, gid=f"{row.label}, {row.other}", **_style(row.met))
+        if row.to_reach is not None:
+            axes.plot(row.to_reach, height, "|k", markersize=11, markeredgewidth=2, zorder=5)
+        axes.text(1.04, height, three_digits(row.ratio), transform=axes.get_yaxis_transform(),
+                  va="center", fontsize=9)  # fmt: skip
+    names = [row.label if one else f"{row.label} · {row.other}" for row in rows]
+    axes.set_yticks(range(len(rows)), names, fontsize=9)
+    axes.set_ylim(-0.6, len(rows) - 0.4)
+    axes.set_xscale("log")
+    axes.set_xlim(*limits)
+    axes.xaxis.set_major_locator(FixedLocator(_decades(*limits)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} ×"))
+    axes.axvline(1, color="#222222", linewidth=1.2, zorder=1)
+    axes.tick_params(axis="y", length=0, pad=6)
+    axes.grid(visible=False, axis="y")
+    axes.grid(axis="x")
+    axes.set_title(beside)
+
+
+def _decades(low: float, high: float) -> list[float]:
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    steps = (1, 3) if math.log10(high / low) < 2.5 else (1,)
+    ticks = [step * 10.0**power for power in powers for step in steps]
+    return [tick for tick in ticks if low <= tick <= high]
+
+
+def scaling_figure(measured: Measurements) -> Figure:
+    """Small multiples of all series, both axes logarithmic, each line with its slope.
+
+    Where the library chooses among methods, a full dot says that it chooses this one.
+    """
+    found = measured.series()
+    columns, rows = 2, (len(found) + 1) // 2
+    height = 2.35 * rows + 0.15
+    figure = Figure(figsize=(WIDTH, height))
+    for index, series in enumerate(found):
+        row, column = divmod(index, columns)
+        top = height - 0.35 - 2.35 * row
+        box = ((0.62 + 3.3 * column) / WIDTH, (top - 1.45) / height, 2.35 / WIDTH, 1.45 / height)
+        _draw_series(figure.add_axes(box), series)
+    return figure
+
+
+def _draw_series(axes: Axes, series: Series) -> None:
+    for line, colour in zip(series.lines, _LINES, strict=False):
+        name = f"{line.name}, slope {line.slope:.2f}".removeprefix(", ")
+        axes.plot(line.x, line.y, color=colour, linewidth=1.6, label=name, gid=line.name)
+        for chosen, face in ((True, colour), (False, "white")):
+            x, y = _points(line, chosen)
+            axes.plot(x, y, linestyle="", marker="o", markersize=5, color=colour,
+                      markerfacecolor=face)  # fmt: skip
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    low = min(min(line.y) for line in series.lines)
+    high = max(max(line.y) for line in series.lines)
+    axes.set_ylim(low / 1.5, high * (2 + 1.2 * len(series.lines)))  # room for the names
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(LogLocator(numticks=5))
+        axis.set_minor_locator(NullLocator())
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.set_xlabel(series.x_label, fontsize=9)
+    axes.set_ylabel(series.y_label, fontsize=9)
+    axes.tick_params(labelsize=9)
+    axes.set_title(series.title)
+    axes.legend(loc="upper left", fontsize=8, handlelength=1.2, labelspacing=0.2)
+
+
+def _points(line: Line, chosen: bool) -> tuple[list[float], list[float]]:
+    """The points at which the library chooses this line, or does not."""
+    flags = line.chosen or (True,) * len(line.x)
+    kept = [(x, y) for x, y, flag in zip(line.x, line.y, flags, strict=True) if flag == chosen]
+    return [x for x, _ in kept], [y for _, y in kept]
+
+
+def read() -> Measurements:
+    """The measurements that are kept with the code.
+
+    Raises:
+        MeasurementsError: If they are missing or damaged, in one sentence.
+    """
+    return measurements.read()
