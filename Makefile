@@ -3,6 +3,7 @@
 #   make book PROFILE=quick    the same, with everything trained as it goes, on the embedded digits
 #   make test                  the whole test suite
 #   make notebooks             the three parts through papermill, as notebook, HTML and script
+#   make bench                 all speeds, measured beside other libraries, into results/
 PYTHON  ?= python3
 PROFILE ?= $(or $(MLPCW_PROFILE),full)
 
@@ -48,8 +49,14 @@ notebooks: setup
 	done
 	$(BIN)/python book/export.py $(PARTS:%=_build/notebooks/%.ipynb)
 
-bench: setup
-	set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script; done
+# PIP_OPTIONS="--extra-index-url https://download.pytorch.org/whl/cpu" takes PyTorch without CUDA,
+# which is some gigabytes smaller on Linux; BENCH="--only training" measures one section anew.
+bench: $(VENV)/bench
+	$(BIN)/python benchmarks/performance.py $(BENCH)
+
+$(VENV)/bench: $(VENV)/up-to-date
+	$(BIN)/python -m pip install --quiet --no-build-isolation $(PIP_OPTIONS) -e '.[bench]'
+	@touch $@
 
 lint: setup
 	$(BIN)/ruff check .

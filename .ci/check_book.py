@@ -18,11 +18,13 @@ PARTS = {
     2: "book/part2_augmentation.html",
     3: "book/part3_convolution.html",
 }
+PERFORMANCE = "book/performance.html"
 PAGES = [
     "index.html",
     "book/index.html",
     *PARTS.values(),
     "book/reproducing.html",
+    PERFORMANCE,
     "book/reference.html",
     "book/bibliography.html",
     "search.html",
@@ -30,6 +32,7 @@ PAGES = [
 ]
 NUM_FIGURES = {1: 8, 2: 8, 3: 2}  # of the report; a part may have more, after these
 NUM_TABLES = {1: 1, 2: 3, 3: 2}
+APPENDIX_ITEMS = ["Figure 1", "Figure 2", "Table 1"]  # of the page on performance
 
 VOID = {
     "area",
@@ -232,8 +235,15 @@ def check_items(root, pages):
                 yield from check_item(root, name, kind, item)
     for name, page in pages.items():
         if name not in PARTS.values():
-            for item in page.figures + page.tables:
-                if item.number:
+            expected = APPENDIX_ITEMS if name == PERFORMANCE else []
+            found = [item for item in page.figures + page.tables if item.number]
+            for number in expected:
+                if number not in [item.number for item in found]:
+                    yield f"{number} is not on {name}."
+            for item in found:
+                if item.number in expected:
+                    yield from check_item(root, name, item.number.split()[0], item)
+                else:
                     yield f"{item.number} is on {name}, which is none of the three parts."
 
 

@@ -126,7 +126,8 @@ def measure_training(images, found):
     for dtype in ("float32", "float64"):
         rows += training_rows(training.measure(images, dtype), dtype)
     rows += step_rows("float32")
-    return dict(rows=rows + scikit_rows(images), skipped=skipped("PyTorch"))
+    rows += scikit_rows(images)
+    return dict(rows=rows, skipped=skipped("PyTorch"))
 
 
 def training_rows(times, dtype):
@@ -135,7 +136,7 @@ def training_rows(times, dtype):
     gemm = "SGEMM" if single else "DGEMM"
     small = "its products are of 50 rows, which BLAS multiplies more slowly than large matrices"
     epoch, both, faithful = "mlpcw", "mlpcw, L1 + L2", "mlpcw, faithful"
-    labels = {epoch: "epoch", both: "epoch, L1 + L2", faithful: "epoch and statistics"}
+    labels = {epoch: "epoch", both: "epoch, L1 + L2", faithful: "epoch + statistics"}
     for name, group, key, other, to_reach, bound in (
         (epoch, PYTORCH, "PyTorch", "PyTorch", 2.5 if single else None, ""),
         (both, PYTORCH, "PyTorch, L1 + L2", "PyTorch", 3.0 if single else None, ""),
@@ -205,7 +206,7 @@ def of_script(each, label, per, **more):
     """A row of a script of its own, whose times are in µs or ms."""
     unit, suffix = (1e-6, "us") if "ours_us" in each else (1e-3, "ms")
     pair = each[f"ours_{suffix}"] * unit, each[f"other_{suffix}"] * unit
-    other = "the report's loop" if each["other"] == "loop" else each["other"]
+    other = "report's loop" if each["other"] == "loop" else each["other"]
     group = group_of(other)
     work = f"{each['work']}, {each['dtype']}"
     return row(label, work, per, pair, (group, other), each["to_reach"], **more)
@@ -252,7 +253,7 @@ def of_convolution(work):
     products = batch_size * num_inputs * num_outputs * (size - kernel_size + 1) ** 2
     num_operations = 3 if "all three" in operations else 2
     label = f"{num_inputs} → {num_outputs}, {kernel_size} × {kernel_size}"
-    label += ", all three" if num_operations == 3 else ", two"
+    label += ", all" if num_operations == 3 else ", two"
     return label, 2 * products * kernel_size**2 * num_operations
 
 

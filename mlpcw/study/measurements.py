@@ -42,6 +42,10 @@ _RATIO_TOLERANCE = 2e-3
 """Numbers are stored with four digits."""
 
 
+def _shown(value: float) -> float:
+    return float(f"{value:.3g}")
+
+
 class MeasurementsError(ValueError):
     """A file of measurements that is missing or damaged; the message says what to do."""
 
@@ -90,8 +94,8 @@ class Row:
 
     @property
     def met(self) -> bool | None:
-        """Whether the target is met; `None` where there is none."""
-        return None if self.to_reach is None else self.ratio >= self.to_reach
+        """Whether the target is met, to the three digits that are shown; `None` without one."""
+        return None if self.to_reach is None else _shown(self.ratio) >= _shown(self.to_reach)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -114,8 +118,8 @@ class Figure:
 
     @property
     def met(self) -> bool | None:
-        """Whether the target is met; `None` where there is none."""
-        return None if self.at_most is None else self.value <= self.at_most
+        """Whether the target is met, to the three digits that are shown; `None` without one."""
+        return None if self.at_most is None else _shown(self.value) <= _shown(self.at_most)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

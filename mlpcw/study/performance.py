@@ -5,15 +5,14 @@ Which targets are met, by how much others are missed, and every number of the te
 """
 
 import math
-from collections.abc import Iterable
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from mlpcw.study import measurements
-from mlpcw.study.labels import three_digits
+from mlpcw.study.labels import thousands, three_digits
 from mlpcw.study.look import VERDICTS, WIDTH, add_legend, stack
 from mlpcw.study.measurements import GROUPS, SECTIONS, Line, Measurements, Row, Series
 from mlpcw.study.prose import listed, percent
@@ -24,6 +23,7 @@ _LONG = 120
 
 _MARKERS = {True: "o", False: "D", None: "o"}
 _NAMES = {True: "reached", False: "missed", None: "nothing to reach"}
+_REACHED = {True: "yes", False: "**no**", None: ""}
 _LINES = ("#0072B2", "#D55E00", "#117733", "#882255")
 
 
@@ -44,6 +44,23 @@ def times(ratio: float) -> str:
     return f"{three_digits(ratio)}\u00a0×"
 
 
+def _target(value: float, unit: str) -> str:
+    """What is to be reached, as it was set: "2.5 ×", "12 µs"."""
+    return f"{value:.3g}\u00a0{unit}"
+
+
+def _quantity(figure: measurements.Figure) -> str:
+    """The number of a figure with its unit."""
+    if figure.unit == "s":
+        return seconds_text(figure.value)
+    return f"{three_digits(figure.value)}\u00a0{figure.unit}"
+
+
+def _words(work: str) -> str:
+    """The words of a row as a page prints them."""
+    return work.replace(" x ", " × ").replace("->", "→")
+
+
 # ---- Text -----------------------------------------------------------------------------------
 
 
@@ -54,13 +71,14 @@ def texts(measured: Measurements) -> dict[str, str]:
         "perf_missed": _missed(measured),
         "perf_when": _when(measured),
         "perf_skipped": _skipped(measured),
-        "perf_table": ratio_table(measured),
         "perf_figures": figure_table(measured),
         "perf_tricks": _trick_table(measured),
         "perf_limits": _limits(measured),
         "perf_slopes": _slopes(measured),
         "perf_compilation": _compilation(measured),
         "perf_memory": _memory(measured),
+        "perf_general": _saved(measured, "general path"),
+        "perf_in_place": _saved(measured, "in-place NumPy"),
     }
 
 
@@ -78,7 +96,7 @@ def _answer(measured: Measurements) -> str:
     epoch = measured.row("epoch, float32", "PyTorch")
     if epoch:
         sentences.append(
-            f"One pass over the {_grouped(50_000)} training images takes"
+            f"One pass over the {thousands(50_000)} training images takes"
             f" {seconds_text(epoch.ours_s)} of one core, {_compared(epoch.ratio)} PyTorch."
         )
     replayed = measured.figure("all_runs")
@@ -91,14 +109,8 @@ def _answer(measured: Measurements) -> str:
     return " ".join(sentences)
 
 
-def _grouped(number: int) -> str:
-    return f"{number:,}".replace(",", "\u00a0")
-
-
 def _compared(ratio: float) -> str:
-    return (
-        f"{three_digits(ratio)} times as fast as" if ratio >= 1 else f"{times(ratio)} the speed of"
-    )
+    return f"{three_digits(ratio)} times {'as fast as' if ratio >= 1 else 'the speed of'}"
 
 
 def _missed(measured: Measurements) -> str:
@@ -107,22 +119,20 @@ def _missed(measured: Measurements) -> str:
     for row in measured.rows():
         if row.met is False:
             short = percent(1 - row.ratio / row.to_reach, 0)
-            line = (
-                f"* {row.work}, beside {row.other}: {times(row.ratio)} where {times(row.to_reach)}"
-            )
-            lines.append(f"{line} is to be reached, {short} short.{_bound(row)}")
+            line = f"* {_words(row.work)}, beside {row.other}: {times(row.ratio)} where"
+            line += f" {_target(row.to_reach, '×')} is to be reached, {short} short."
+            lines.append(line + _bound(row))
     for figure in measured.figures():
         if figure.met is False:
             over = percent(figure.value / figure.at_most - 1, 0)
-            line = f"* {figure.work}: {three_digits(figure.value)} {figure.unit} where"
-            line += f" {three_digits(figure.at_most)} {figure.unit} is the most, {over} over."
-            lines.append(line)
+            line = f"* {_words(figure.work)}: {_quantity(figure)} where"
+            lines.append(f"{line} {_target(figure.at_most, figure.unit)} is the most, {over} over.")
     return "\n".join(lines) or "Nothing is missed."
 
 
 def _bound(row: Row) -> str:
     sentences = ""
-    if row.share is not None:
+    if row.share is not None and row.group != LIMITS:
         sentences += f" It runs at {percent(row.share, 0)} of {row.share_of}'s speed."
     if row.bound:
         sentences += f" What bounds it: {row.bound}."
@@ -179,27 +189,26 @@ def _limits(measured: Measurements) -> str:
         f"{name.split(', ')[0]} {three_digits(value)} {name.split(', ')[1]}"
         for name, value in best.items()
     ]
-    shares = [
-        f"{row.label} {percent(row.share, 0)} of {row.share_of}"
-        for row in _once(measured.rows())
-        if row.share is not None
-    ]
-    text = f"The limits of one core, measured in the same run: {listed(found)}." if found else ""
-    return text + (f" What ours reaches of them: {'; '.join(shares)}." if shares else "")
-
-
-def _once(rows: Iterable[Row]) -> list[Row]:
-    """The first row of each work."""
-    return list({row.label: row for row in reversed(list(rows))}.values())[::-1]
+    return f"The limits of one core, measured in the same run: {listed(found)}." if found else ""
 
 
 def _slopes(measured: Measurements) -> str:
     """A list of the slopes of all lines."""
     lines = []
     for series in measured.series():
-        found = [f"{line.name} {line.slope:.2f}".strip() for line in series.lines]
+        found = [f"{line.name} {_slope(line)}".strip() for line in series.lines]
         lines.append(f"* {series.title}: {series.y_label} by {series.x_label}, {listed(found)}.")
     return "\n".join(lines)
+
+
+def _slope(line: Line) -> str:
+    return f"{line.slope:.2f}".replace("-", "−")
+
+
+def _saved(measured: Measurements, other: str) -> str:
+    """Share of the time that the fused step saves of another way to take it, in float32."""
+    row = measured.row("epoch, float32", other)
+    return percent(1 - 1 / row.ratio, 0) if row else "not measured"
 
 
 def _compilation(measured: Measurements) -> str:
@@ -218,14 +227,11 @@ def _memory(measured: Measurements) -> str:
     sentences = []
     if epoch and images:
         sentences.append(
-            f"An epoch asks for {three_digits(epoch.value)} {epoch.unit} at most, beside training"
-            f" images of {three_digits(images.value)} {images.unit}."
+            f"An epoch asks for {_quantity(epoch)} at most, beside training images of"
+            f" {_quantity(images)}."
         )
     if peak:
-        sentences.append(
-            f"A process that trains a run of each part peaks at {three_digits(peak.value)}"
-            f" {peak.unit}."
-        )
+        sentences.append(f"A process that trains a run of each part peaks at {_quantity(peak)}.")
     return " ".join(sentences)
 
 
@@ -234,34 +240,37 @@ def _memory(measured: Measurements) -> str:
 
 def ratio_table(measured: Measurements) -> str:
     """All rows, section by section, as Markdown."""
-    lines = [["work", "ours", "other", "ratio", "to reach", ""]]
-    lines.append(["---", "---:", "---", "---:", "---:", "---"])
+    headings = ["work", "ours", "other", "ratio", "to reach", "reached", "share of the limit"]
+    lines = [headings, ["---", "---:", "---", "---:", "---:", "---", "---"]]
     for name in measured.names():
         rows = measured.sections[name].rows
         if rows:
-            lines.append([f"**{SECTIONS[name]}**", "", "", "", "", ""])
+            lines.append([f"**{SECTIONS[name]}**", *[""] * (len(headings) - 1)])
         lines += [_cells(row) for row in rows]
     return _markdown(lines)
 
 
 def _cells(row: Row) -> list[str]:
+    work = _words(row.work)
+    if row.per not in work:
+        work += f", {'an' if row.per[0] in 'aeiou' else 'a'} {row.per}"
     return [
-        f"{row.work}, a {row.per}",
+        work,
         seconds_text(row.ours_s),
         f"{row.other}: {seconds_text(row.other_s)}",
         times(row.ratio),
-        "" if row.to_reach is None else times(row.to_reach),
-        {True: "yes", False: "**no**", None: ""}[row.met],
+        "" if row.to_reach is None else _target(row.to_reach, "×"),
+        _REACHED[row.met],
+        "" if row.share is None else f"{percent(row.share, 0)} of {row.share_of}",
     ]
 
 
 def figure_table(measured: Measurements) -> str:
     """All single numbers, as Markdown."""
-    lines = [["what", "measured", "at most", ""], ["---", "---:", "---:", "---"]]
+    lines = [["what", "measured", "at most", "kept"], ["---", "---:", "---:", "---"]]
     for figure in measured.figures():
-        most = "" if figure.at_most is None else f"{three_digits(figure.at_most)} {figure.unit}"
-        met = {True: "yes", False: "**no**", None: ""}[figure.met]
-        lines.append([figure.work, f"{three_digits(figure.value)} {figure.unit}", most, met])
+        most = "" if figure.at_most is None else _target(figure.at_most, figure.unit)
+        lines.append([_words(figure.work), _quantity(figure), most, _REACHED[figure.met]])
     return _markdown(lines)
 
 
@@ -270,7 +279,9 @@ def _trick_table(measured: Measurements) -> str:
     lines = [["trick, measured on", "instead of", "earns"], ["---", "---", "---:"]]
     own = GROUPS[3]
     lines += [
-        [row.work, row.other, times(row.ratio)] for row in measured.rows() if row.group == own
+        [_words(row.work), row.other, times(row.ratio)]
+        for row in measured.rows()
+        if row.group == own
     ]
     return _markdown(lines)
 
@@ -323,8 +334,6 @@ def _sample(met: bool | None) -> Line2D:
 def _draw_ratios(axes: Axes, rows: list[Row], group: str, limits: tuple[float, float]) -> None:
     """The highest ratio at the top, its value at the right; beside whom, where that differs."""
     rows = sorted(rows, key=lambda row: row.ratio)
-    beside = f"Beside {group}"
-    one = {row.other for row in rows} == {group}
     for height, row in enumerate(rows):
         axes.plot([1, row.ratio], [height, height], color=VERDICTS[row.met], linewidth=2)
         axes.plot(row.ratio, height, gid=f"{row.label}, {row.other}", **_style(row.met))
@@ -332,26 +341,37 @@ def _draw_ratios(axes: Axes, rows: list[Row], group: str, limits: tuple[float, f
             axes.plot(row.to_reach, height, "|k", markersize=11, markeredgewidth=2, zorder=5)
         axes.text(1.04, height, three_digits(row.ratio), transform=axes.get_yaxis_transform(),
                   va="center", fontsize=9)  # fmt: skip
-    names = [row.label if one else f"{row.label} · {row.other}" for row in rows]
+    names = [
+        row.label if row.other == group else f"{row.label} · {row.other.split(',')[0]}"
+        for row in rows
+    ]
     axes.set_yticks(range(len(rows)), names, fontsize=9)
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.set_xscale("log")
     axes.set_xlim(*limits)
-    axes.xaxis.set_major_locator(FixedLocator(_decades(*limits)))
+    axes.xaxis.set_major_locator(FixedLocator(_ticks(*limits)))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} ×"))
     axes.axvline(1, color="#222222", linewidth=1.2, zorder=1)
     axes.tick_params(axis="y", length=0, pad=6)
     axes.grid(visible=False, axis="y")
     axes.grid(axis="x")
-    axes.set_title(beside)
+    axes.set_title(f"Beside {group}")
 
 
-def _decades(low: float, high: float) -> list[float]:
+def _ticks(low: float, high: float, most: int = 6) -> list[float]:
+    """Round numbers from `low` to `high`, as many as there is room for."""
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    steps = (1, 3) if math.log10(high / low) < 2.5 else (1,)
-    ticks = [step * 10.0**power for power in powers for step in steps]
-    return [tick for tick in ticks if low <= tick <= high]
+    for steps in ((1, 2, 5), (1, 3), (1,)):
+        ticks = [float(f"{step}e{power}") for power in powers for step in steps]
+        ticks = [tick for tick in ticks if low <= tick <= high]
+        if len(ticks) <= most:
+            break
+    return ticks
+
+
+def _tick_text(value: float) -> str:
+    return thousands(round(value)) if value >= 1 else f"{value:g}"
 
 
 def scaling_figure(measured: Measurements) -> Figure:
@@ -366,14 +386,14 @@ def scaling_figure(measured: Measurements) -> Figure:
     for index, series in enumerate(found):
         row, column = divmod(index, columns)
         top = height - 0.35 - 2.35 * row
-        box = ((0.62 + 3.3 * column) / WIDTH, (top - 1.45) / height, 2.35 / WIDTH, 1.45 / height)
+        box = ((0.7 + 3.25 * column) / WIDTH, (top - 1.45) / height, 2.35 / WIDTH, 1.45 / height)
         _draw_series(figure.add_axes(box), series)
     return figure
 
 
 def _draw_series(axes: Axes, series: Series) -> None:
     for line, colour in zip(series.lines, _LINES, strict=False):
-        name = f"{line.name}, slope {line.slope:.2f}".removeprefix(", ")
+        name = f"{line.name}, slope {_slope(line)}".removeprefix(", ")
         axes.plot(line.x, line.y, color=colour, linewidth=1.6, label=name, gid=line.name)
         for chosen, face in ((True, colour), (False, "white")):
             x, y = _points(line, chosen)
@@ -383,11 +403,17 @@ def _draw_series(axes: Axes, series: Series) -> None:
     axes.set_yscale("log")
     low = min(min(line.y) for line in series.lines)
     high = max(max(line.y) for line in series.lines)
-    axes.set_ylim(low / 1.5, high * (2 + 1.2 * len(series.lines)))  # room for the names
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(LogLocator(numticks=5))
+    spread = max(high / low, 2.0)
+    margin = spread**0.1
+    room = spread ** (0.2 * len(series.lines))  # for the names
+    axes.set_ylim(low / margin, high * margin * room)
+    for axis, (first, last), most in (
+        (axes.xaxis, axes.get_xlim(), 6 if axes.get_xlim()[1] < 10_000 else 4),
+        (axes.yaxis, (low / margin, high * margin), 5),
+    ):
+        axis.set_major_locator(FixedLocator(_ticks(first, last, most)))
         axis.set_minor_locator(NullLocator())
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: _tick_text(value)))
     axes.set_xlabel(series.x_label, fontsize=9)
     axes.set_ylabel(series.y_label, fontsize=9)
     axes.tick_params(labelsize=9)
@@ -400,12 +426,3 @@ def _points(line: Line, chosen: bool) -> tuple[list[float], list[float]]:
     flags = line.chosen or (True,) * len(line.x)
     kept = [(x, y) for x, y, flag in zip(line.x, line.y, flags, strict=True) if flag == chosen]
     return [x for x, _ in kept], [y for _, y in kept]
-
-
-def read() -> Measurements:
-    """The measurements that are kept with the code.
-
-    Raises:
-        MeasurementsError: If they are missing or damaged, in one sentence.
-    """
-    return measurements.read()
