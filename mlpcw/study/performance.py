@@ -14,7 +14,15 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from mlpcw.study import measurements
 from mlpcw.study.labels import thousands, three_digits
 from mlpcw.study.look import VERDICTS, WIDTH, add_legend, stack
-from mlpcw.study.measurements import GROUPS, SECTIONS, Line, Measurements, Row, Series
+from mlpcw.study.measurements import (
+    GROUPS,
+    LIMITS,
+    SECTIONS,
+    Line,
+    Measurements,
+    Row,
+    Series,
+)
 from mlpcw.study.prose import listed, percent
 
 _UNITS = (("h", 3600.0), ("min", 60.0), ("s", 1.0), ("ms", 1e-3), ("µs", 1e-6))
