@@ -10,10 +10,12 @@ import sys
 import time
 from collections.abc import Callable
 
+import convnet
 import numpy as np
+import training
 from timing import best_times, check_agreement
 
-from mlpcw import augmenters, conv, kernels
+from mlpcw import augmenters, conv, kernels, mnist
 from mlpcw.layers import MaxPooling2DLayer
 
 NUM_IMAGES, SIDE, DTYPE, TOLERANCE = 500, 28, "float32", 1e-4
@@ -103,11 +105,18 @@ def measure() -> dict[str, tuple[float, float]]:
     return times
 
 
+def one_update(script) -> Callable[[], None]:
+    """The first update of the network of a script."""
+    optimiser = script.optimiser(mnist.digits(), DTYPE)
+    optimiser.train_dataset = [next(optimiser.train_dataset)]
+    return optimiser.do_training_epoch
+
+
 def first_calls() -> dict[str, float]:
     """Seconds, by the clock, that importing Numba and the first calls take; empty without both."""
     if not kernels.compiled():
         return {}
-    works = calls()
+    works = calls() | {"update": one_update(training), "convolutional update": one_update(convnet)}
     for call in works.values():
         without_kernels(call)()  # so that the buffers of BLAS are there
     start = time.perf_counter()

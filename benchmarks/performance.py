@@ -143,6 +143,7 @@ def training_rows(times, dtype):
         (faithful, OF_2016, "course, faithful", "the course", 1.8, ""),
         (epoch, LIMITS, "limit", f"{gemm}'s speed", 0.5 if single else None, small),
         (both, LIMITS, epoch, "no penalty", 1 / 1.2 if single else None, ""),
+        (epoch, PLAIN, "not compiled", "no compiled kernel", TRICK, ""),
         (epoch, PLAIN, "in place", "in-place NumPy", TRICK, ""),
         (epoch, PLAIN, "general path", "general path", TRICK, ""),
     ):

@@ -14,7 +14,8 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 from timing import best_times, check_agreement
 
-from mlpcw import mnist, steps
+from mlpcw import kernels, mnist, steps
+from mlpcw.errors import CrossEntropySoftmaxError
 from mlpcw.optimisers import Optimiser
 from mlpcw.study import arms, training
 
@@ -72,10 +73,19 @@ class InPlaceBlas(steps._Blas):
 
 
 class InPlaceOptimiser(Optimiser):
-    """An optimiser whose steps overwrite all arrays they can, but do not fuse product and sum."""
+    """An optimiser whose steps overwrite all arrays they can, in NumPy alone."""
 
     def do_training_epoch(self):
-        with mock.patch.object(steps, "_Blas", InPlaceBlas):
+        not_compiled = mock.patch.object(kernels, "compiled", lambda: False)
+        with not_compiled, mock.patch.object(steps, "_Blas", InPlaceBlas):
+            super().do_training_epoch()
+
+
+class NotCompiledOptimiser(Optimiser):
+    """An optimiser whose steps leave compiled kernels out."""
+
+    def do_training_epoch(self):
+        with mock.patch.object(kernels, "compiled", lambda: False):
             super().do_training_epoch()
 
 
@@ -253,6 +263,7 @@ def measure(images, dtype):
         "mlpcw": fused.do_training_epoch,
         "mlpcw, L1 + L2": penalised.do_training_epoch,
         "general path": optimiser(images, dtype, None, GeneralOptimiser).do_training_epoch,
+        "not compiled": optimiser(images, dtype, None, NotCompiledOptimiser).do_training_epoch,
         "in place": optimiser(images, dtype, None, InPlaceOptimiser).do_training_epoch,
         "statistics": fused.get_epoch_stats,
         "limit": product,
@@ -280,6 +291,7 @@ def print_rows(times, dtype):
     )
     for name, other, to_reach in (
         ("mlpcw", "general path", ""),
+        ("mlpcw", "not compiled", ""),
         ("mlpcw", "in place", ""),
         ("mlpcw", "PyTorch", "2.5 x" if dtype == "float32" else ""),
         ("mlpcw", "limit", "0.50 x" if dtype == "float32" else ""),
@@ -313,9 +325,29 @@ def time_tricks(dtype):
     subnormal = np.full(weights.size, np.finfo(dtype).smallest_subnormal)
     blas = steps._Blas(np.dtype(dtype), weights.size)
 
+    number = np.dtype(dtype).type
+    coeff, rate, l1, l2, smallest = map(number, (0.9, 1e-9, 1e-9, 1e-9, blas.near_subnormal))
+    biases, bias_moms = np.zeros((2, DIMS[1]), dtype)
+    logits, targets = outputs[:, : DIMS[-1]].copy(), np.eye(DIMS[-1])[np.arange(BATCH_SIZE) % 10]
+    error = CrossEntropySoftmaxError()
+
     def decay_and_add():
         np.multiply(flat_mom, MOM_COEFF, out=flat_mom)
         blas.add_product(-LEARNING_RATE, grads, inputs, mom)
+
+    def add_and_rectify():
+        np.add(outputs, biases, out=outputs)
+        np.maximum(outputs, 0, out=outputs)
+
+    def decay_with_penalty():
+        np.multiply(flat_mom, MOM_COEFF, out=flat_mom)
+        blas.axpy(flat, flat_mom, a=-1e-9)
+        blas.axpy(blas.signs(flat), flat_mom, a=-1e-9)
+
+    def update_biases():
+        np.multiply(bias_moms, MOM_COEFF, out=bias_moms)
+        blas.add_rows(-1e-9, grads, bias_moms)
+        np.add(biases, bias_moms, out=biases)
 
     return best_times(
         {
@@ -329,6 +361,20 @@ def time_tricks(dtype):
             "signs": lambda: blas.signs(flat),
             "subnormal decay": lambda: np.multiply(subnormal, MOM_COEFF, out=subnormal),
             "decay": lambda: np.multiply(flat_mom, MOM_COEFF, out=flat_mom),
+            "biases, ReLU": add_and_rectify,
+            "biases, ReLU, kernel": lambda: kernels.add_biases(outputs, biases, True),
+            "mask": lambda: np.multiply(grads, outputs > 0, out=grads),
+            "mask, kernel": lambda: kernels.mask(grads.ravel(), outputs.ravel()),
+            "error": lambda: error.grad(logits, targets),
+            "error, kernel": lambda: kernels.softmax_grads(logits, targets, np.empty_like(logits)),
+            "decay, L1 + L2": decay_with_penalty,
+            "decay, L1 + L2, kernel": lambda: kernels.decay(
+                flat_mom, flat, coeff, l1, l2, smallest
+            ),
+            "update of biases": update_biases,
+            "of biases, kernel": lambda: kernels.update_biases(
+                biases, bias_moms, coeff, rate, grads
+            ),
         }
     )
 
@@ -337,7 +383,7 @@ def print_tricks(dtype):
     times = time_tricks(dtype)
     print(f"Parts of a step, {DIMS[0]} x {DIMS[1]} weights, {dtype}: CPU us")
     for name, other in zip([*times][::2], [*times][1::2], strict=True):
-        print(f"    {name:20}{times[name] * 1e6:7.1f}    {other:20}{times[other] * 1e6:7.1f}")
+        print(f"    {name:22}{times[name] * 1e6:7.1f}    {other:22}{times[other] * 1e6:7.1f}")
 
 
 if __name__ == "__main__":

@@ -167,6 +167,7 @@ class OneOfKDataProvider(DataProvider):
                 f"targets must be whole numbers in [0, {self.num_classes}), got {targets.min()} to"
                 f" {targets.max()}"
             )
+        self._rows = np.eye(self.num_classes)
         super().__init__(inputs, targets, batch_size, max_num_batches, shuffle_order, rng)
 
     def next(self) -> tuple[np.ndarray, np.ndarray]:
@@ -182,9 +183,7 @@ class OneOfKDataProvider(DataProvider):
         Returns:
             `(num_targets, num_classes)`, float64.
         """
-        one_of_k = np.zeros((len(int_targets), self.num_classes))
-        one_of_k[np.arange(len(int_targets)), int_targets] = 1
-        return one_of_k
+        return self._rows[int_targets]
 
 
 class ImageSetDataProvider(OneOfKDataProvider):

@@ -7,11 +7,11 @@ same is done for a whole model at once, which allows what no layer can do alone:
   (without momentum, to the weights), for X the inputs of a layer and G the gradients with respect
   to its outputs.
 * A ReLU overwrites the outputs of the affine layer below, and the gradients on their way back.
-* Activations and gradients are allocated once for each batch size.
+* Activations and gradients of affine layers are allocated once for each batch size.
+* What remains of small things is compiled (`mlpcw.kernels`), where a compiler is there.
 
-`benchmarks/training.py` measures what that earns: 1.3 to 1.4 times the speed of the general path.
-That one is taken wherever a model or a rule is not known here, subclasses included, and its
-formulas remain the reference.
+`benchmarks/training.py` measures what that earns. The general path is taken wherever a model or a
+rule is not known here, subclasses included, and its formulas remain the reference.
 """
 
 import functools
@@ -20,9 +20,13 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import threadpoolctl
 
-from mlpcw.errors import Error
+from mlpcw import kernels
+from mlpcw.errors import CrossEntropySoftmaxError, Error
 from mlpcw.layers import (
     AffineLayer,
+    ConvolutionalLayer,
+    LayerWithParameters,
+    MaxPooling2DLayer,
     ReluLayer,
     ReshapeLayer,
     SigmoidLayer,
@@ -34,7 +38,9 @@ from mlpcw.penalties import L1L2Penalty, L1Penalty, L2Penalty
 
 _MODELS = (MultipleLayerModel, SingleLayerModel)
 _RULES = (GradientDescentLearningRule, MomentumLearningRule)
-_LAYERS = (AffineLayer, ReluLayer, ReshapeLayer, SigmoidLayer, TanhLayer)
+_WITH_PARAMETERS = (AffineLayer, ConvolutionalLayer)
+_LAYERS = (*_WITH_PARAMETERS, MaxPooling2DLayer, ReluLayer, ReshapeLayer, SigmoidLayer, TanhLayer)
+_FLOATS = (np.dtype("f4"), np.dtype("f8"))
 
 MAX_WEIGHTS = 2**20
 """Most weights of an affine layer. Beyond, the threads of BLAS pay, and a step has but one."""
@@ -48,7 +54,7 @@ def make_forward(model: MultipleLayerModel) -> "Forward | None":
     """The forward half of a step, or `None` where something about the model is not known here."""
     if type(model) not in _MODELS or any(type(layer) not in _LAYERS for layer in model.layers):
         return None
-    if {param.dtype for param in model.params} not in ({np.dtype("f4")}, {np.dtype("f8")}):
+    if {param.dtype for param in model.params} not in [{dtype} for dtype in _FLOATS]:
         return None
     return Forward(model)
 
@@ -99,18 +105,19 @@ class Forward:
     def __init__(self, model: MultipleLayerModel) -> None:
         self.layers = list(model.layers)
         self.dtype = model.params[0].dtype
-        affine = [type(layer) is AffineLayer for layer in self.layers]
-        # Nobody else looks at the outputs of an affine layer that has a ReLU above it.
+        # Nobody else looks at the outputs of such a layer where it has a ReLU above it.
+        overwritable = [type(layer) in _WITH_PARAMETERS for layer in self.layers]
         self._in_place = [
-            type(layer) is ReluLayer and above_affine
-            for layer, above_affine in zip(self.layers, [False, *affine[:-1]], strict=True)
+            type(layer) is ReluLayer and below
+            for layer, below in zip(self.layers, [False, *overwritable[:-1]], strict=True)
         ]
+        self._rectify = [*self._in_place[1:], False]  # whether the layer above is such a ReLU
         self._batch_size = -1
 
     def __call__(self, inputs: np.ndarray) -> list[np.ndarray]:
         """As `MultipleLayerModel.fprop`, but into arrays that the next call overwrites.
 
-        The outputs of an affine layer that has a ReLU above it are overwritten at once.
+        The outputs of a layer with parameters that has a ReLU above it are overwritten at once.
 
         Args:
             inputs: Inputs of the first layer, `(batch_size, ...)`, of any dtype.
@@ -121,15 +128,23 @@ class Forward:
         inputs = np.ascontiguousarray(inputs, dtype=self.dtype)
         if len(inputs) != self._batch_size:
             self._allocate(len(inputs))
+        compiled = kernels.compiled()
+        rectified = False
         activations = [inputs]
-        for layer, buffer, in_place in zip(self.layers, self._buffers, self._in_place, strict=True):
+        for layer, buffer, in_place, rectify in zip(
+            self.layers, self._buffers, self._in_place, self._rectify, strict=True
+        ):
             if in_place:
-                outputs = np.maximum(inputs, 0, out=inputs)
+                outputs = inputs if rectified else np.maximum(inputs, 0, out=inputs)
             elif buffer is None or inputs.shape != (len(buffer), layer.input_dim):
                 outputs = np.ascontiguousarray(layer.fprop(inputs))
             else:
                 outputs = np.dot(inputs, layer.weights.T, out=buffer)
-                outputs += layer.biases
+                if compiled:
+                    kernels.add_biases(outputs, layer.biases, rectify)
+                else:
+                    outputs += layer.biases
+            rectified = compiled and buffer is not None
             activations.append(outputs)
             inputs = outputs
         return activations
@@ -152,15 +167,15 @@ class Step:
         self._forward, self._error = forward, error
         blas = _Blas(forward.dtype, max(param.size for param in rule.params))
         moms = getattr(rule, "moms", [None] * len(rule.params))
-        states = [
-            _Parameter(param, mom, rule, blas) for param, mom in zip(rule.params, moms, strict=True)
-        ]
-        affine = [i for i, layer in enumerate(forward.layers) if type(layer) is AffineLayer]
-        self._updates = {
-            index: _AffineUpdate(forward.layers[index], *states[2 * k : 2 * k + 2], blas)
-            for k, index in enumerate(affine)
-        }
-        self._lowest = affine[0]  # below, nobody needs a gradient
+        states = iter(
+            [_Parameter(*each, rule, blas) for each in zip(rule.params, moms, strict=True)]
+        )
+        self._updates: dict[int, _Update] = {}
+        for index, layer in enumerate(forward.layers):
+            if type(layer) in _WITH_PARAMETERS:
+                kind = _AffineUpdate if type(layer) is AffineLayer else _Update
+                self._updates[index] = kind(layer, next(states), next(states), blas)
+        self._lowest = min(self._updates)  # below, nobody needs a gradient
 
     def train(self, batches: Iterable[tuple[np.ndarray, np.ndarray]]) -> None:
         """Takes one step a batch.
@@ -185,36 +200,91 @@ class Step:
         Raises:
             ValueError: If a shape does not fit.
         """
-        layers, dtype = self._forward.layers, self._forward.dtype
+        layers = self._forward.layers
         activations = self._forward(inputs)
-        grads = np.ascontiguousarray(self._error.grad(activations[-1], targets), dtype)
-        ours = False  # whether `grads` is a buffer of this module, which a ReLU may overwrite
+        grads = self._grads_of_error(activations[-1], targets)
+        ours = False  # whether nobody else looks at `grads`, so that a ReLU may overwrite it
         changes = []
         for index in range(len(layers) - 1, self._lowest - 1, -1):
-            layer, inputs = layers[index], activations[index]
-            if type(layer) is AffineLayer:
-                update = self._updates[index]
+            layer, inputs, outputs = layers[index], activations[index], activations[index + 1]
+            update = self._updates.get(index)
+            if update is not None:
                 changes.append((update, inputs, grads))
-                if index > self._lowest:
-                    grads, ours = update.bprop(grads), True
+            if index == self._lowest:
+                break
+            if type(layer) is AffineLayer:
+                grads, ours = update.bprop(grads), True
             elif type(layer) is ReluLayer and ours:
-                grads *= activations[index + 1] > 0
+                _mask(grads, outputs)
             else:
-                grads = layer.bprop(inputs, activations[index + 1], grads)
-                grads, ours = np.ascontiguousarray(grads, dtype), False
+                grads = self._contiguous(layer.bprop(inputs, outputs, grads))
+                ours = ours or type(layer) is not ReshapeLayer  # which returns a view
         # Nothing is updated before all of the backward pass is done.
         for update, inputs, grads in changes:
             update(inputs, grads)
 
+    def _grads_of_error(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """Gradients with respect to the outputs of the model, of their shape and dtype."""
+        if (
+            kernels.compiled()
+            and type(self._error) is CrossEntropySoftmaxError
+            and isinstance(targets, np.ndarray)
+            and outputs.ndim == 2
+            and targets.shape == outputs.shape
+            and targets.dtype in _FLOATS
+            and targets.flags.c_contiguous
+        ):
+            grads = np.empty_like(outputs)
+            kernels.softmax_grads(outputs, targets, grads)
+            return grads
+        return self._contiguous(self._error.grad(outputs, targets))
 
-class _AffineUpdate:
+    def _contiguous(self, grads: np.ndarray) -> np.ndarray:
+        return np.ascontiguousarray(grads, self._forward.dtype)
+
+
+def _mask(grads: np.ndarray, outputs: np.ndarray) -> None:
+    """Sets gradients to 0 where the outputs of a ReLU are; both of one shape, in C order."""
+    if kernels.compiled():
+        kernels.mask(grads.reshape(-1), outputs.reshape(-1))
+    else:
+        grads *= outputs > 0
+
+
+class _Update:
+    """The update of the parameters of a layer, by the layer's own gradients."""
+
+    def __init__(
+        self,
+        layer: LayerWithParameters,
+        weights: "_Parameter",
+        biases: "_Parameter",
+        blas: "_Blas",
+    ) -> None:
+        self._layer, self._weights, self._biases, self._blas = layer, weights, biases, blas
+
+    def __call__(self, inputs: np.ndarray, grads_wrt_outputs: np.ndarray) -> None:
+        """Updates the parameters.
+
+        Args:
+            inputs: Inputs of the layer.
+            grads_wrt_outputs: Gradients with respect to its outputs, of their shape.
+        """
+        grads = self._layer.grads_wrt_params(inputs, grads_wrt_outputs)
+        for state, grad in zip((self._weights, self._biases), grads, strict=True):
+            rate = state.begin(None)  # the penalty is in the layer's gradient
+            grad *= rate
+            state.sum -= grad
+            state.end()
+
+
+class _AffineUpdate(_Update):
     """Backward propagation through an affine layer, and the update of its parameters."""
 
     def __init__(
         self, layer: AffineLayer, weights: "_Parameter", biases: "_Parameter", blas: "_Blas"
     ) -> None:
-        self._layer, self._blas = layer, blas
-        self._weights, self._biases = weights, biases
+        super().__init__(layer, weights, biases, blas)
         self._grads_wrt_inputs = np.empty((0, layer.input_dim), blas.dtype)
 
     def bprop(self, grads_wrt_outputs: np.ndarray) -> np.ndarray:
@@ -234,6 +304,8 @@ class _AffineUpdate:
         rate = self._weights.begin(self._layer.weights_penalty)
         self._blas.add_product(-rate, grads_wrt_outputs, inputs, self._weights.sum)
         self._weights.end()
+        if self._layer.biases_penalty is None and self._biases.add_rows(grads_wrt_outputs):
+            return
         rate = self._biases.begin(self._layer.biases_penalty)
         self._blas.add_rows(-rate, grads_wrt_outputs, self._biases.sum)
         self._biases.end()
@@ -254,7 +326,7 @@ class _Parameter:
     ) -> None:
         self.sum = param if mom is None else mom
         self._has_mom, self._rule, self._blas = mom is not None, rule, blas
-        self._param = param
+        self._param, self._number = param, blas.dtype.type
         # What goes element by element goes in the order of memory.
         self._flat_param, self._flat_sum = param.ravel("K"), self.sum.ravel("K")
         self._num_updates = 0
@@ -262,15 +334,22 @@ class _Parameter:
     def begin(self, penalty: Callable | None) -> float:
         """Decays the momentum and adds the penalty's part; returns the learning rate."""
         rate = self._rule.learning_rate
+        coefficients = _coefficients(penalty)
         # `beta` of GEMM could decay too, but OpenBLAS takes 14 us longer for it than this
         # (benchmarks/training.py, float32, 784 x 100).
+        if kernels.compiled() and coefficients is not None:
+            if self._has_mom or any(coefficients):
+                self._begin_compiled(rate, *coefficients)
+            return rate
         if self._has_mom:
             if self._num_updates % FLUSH_INTERVAL == 0:
                 self._blas.flush(self._flat_sum)
             self._num_updates += 1
             self._flat_sum *= self._rule.mom_coeff
-        if penalty is not None:
-            self._add_penalty(rate, penalty)
+        if coefficients is None:
+            self.sum -= rate * penalty.grad(self._param)
+        else:
+            self._add_penalty(rate, *coefficients)
         return rate
 
     def end(self) -> None:
@@ -278,22 +357,48 @@ class _Parameter:
         if self._has_mom:
             self._flat_param += self._flat_sum
 
-    def _add_penalty(self, rate: float, penalty: Callable) -> None:
-        """`sum -= rate * penalty.grad(param)`, with no new arrays for the report's penalties."""
-        if type(penalty) is L1L2Penalty:
-            l1, l2 = 0.5 * penalty.l1_coefficient, 0.5 * penalty.l2_coefficient
-        elif type(penalty) is L1Penalty:
-            l1, l2 = penalty.coefficient, 0.0
-        elif type(penalty) is L2Penalty:
-            l1, l2 = 0.0, penalty.coefficient
-        else:
-            self.sum -= rate * penalty.grad(self._param)
-            return
+    def add_rows(self, rows: np.ndarray) -> bool:
+        """A whole update by the sum of rows, `(batch_size, size)`; False if it is not compiled."""
+        if not self._has_mom or not kernels.compiled():
+            return False
+        coeff, rate = self._number(self._rule.mom_coeff), self._number(self._rule.learning_rate)
+        kernels.update_biases(self._flat_param, self._flat_sum, coeff, rate, rows)
+        return True
+
+    def _begin_compiled(self, rate: float, l1: float, l2: float) -> None:
+        number = self._number
+        coeff, smallest = 1.0, 0.0
+        if self._has_mom:
+            coeff, smallest = self._rule.mom_coeff, self._blas.near_subnormal
+        kernels.decay(
+            self._flat_sum,
+            self._flat_param,
+            number(coeff),
+            number(rate * l1),
+            number(rate * l2),
+            number(smallest),
+        )
+
+    def _add_penalty(self, rate: float, l1: float, l2: float) -> None:
+        """`sum -= rate * (l1 * sign(param) + l2 * param)`, with no new arrays."""
         signs = self._blas.signs(self._flat_param) if l1 else None
         if l2:
             self._blas.axpy(self._flat_param, self._flat_sum, a=-rate * l2)
         if l1:
             self._blas.axpy(signs, self._flat_sum, a=-rate * l1)
+
+
+def _coefficients(penalty: Callable | None) -> tuple[float, float] | None:
+    """The gradient's `(a, b)` in `a sign(w) + b w`; None where a penalty is not the report's."""
+    if penalty is None:
+        return 0.0, 0.0
+    if type(penalty) is L1L2Penalty:
+        return 0.5 * penalty.l1_coefficient, 0.5 * penalty.l2_coefficient
+    if type(penalty) is L1Penalty:
+        return penalty.coefficient, 0.0
+    if type(penalty) is L2Penalty:
+        return 0.0, penalty.coefficient
+    return None
 
 
 class _Blas:
@@ -315,7 +420,7 @@ class _Blas:
         self._positive, self._negative = np.empty((2, size), bool)
         self._values = np.empty(size, dtype)
         limits = np.finfo(dtype)
-        self._near_subnormal = limits.tiny / limits.eps
+        self.near_subnormal = limits.tiny / limits.eps
 
     def add_product(
         self, factor: float, left: np.ndarray, right: np.ndarray, target: np.ndarray
@@ -365,4 +470,4 @@ class _Blas:
         decay the momentum of 784 x 100 weights took 61 us a step without this, and takes 9 us.
         """
         magnitudes = np.abs(values, out=self._values[: values.size])
-        values[np.less(magnitudes, self._near_subnormal, out=self._positive[: values.size])] = 0
+        values[np.less(magnitudes, self.near_subnormal, out=self._positive[: values.size])] = 0
