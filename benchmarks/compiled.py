@@ -1,4 +1,4 @@
-"""What compiled kernels earn: the same calls with them and in NumPy's way.
+"""What compiled kernels earn where there are convolutions: the same calls with them and without.
 
 Run as `python benchmarks/compiled.py`. It first checks that both agree. With `--first-calls` it
 prints the seconds that the first call of each takes in this process, as JSON, and that of importing
@@ -23,20 +23,25 @@ CONVOLUTIONS = {"1 → 1": (100, 1, 1, 28, 5), "1 → 8": (100, 1, 8, 28, 5)}
 CONVOLUTIONS["16 → 32"] = (100, 16, 32, 12, 5)
 
 
-def calls() -> dict[str, Callable[[], list[np.ndarray]]]:
-    """What may have a kernel, by its name; each returns arrays and draws nothing anew."""
+def augmentations() -> dict[str, Callable[[], list[np.ndarray]]]:
+    """Calls of augmenters, by name; `augmentation.py` times them without kernels too."""
     rng = np.random.default_rng(1)
     images = rng.random((NUM_IMAGES, SIDE, SIDE), dtype=DTYPE)
     noise = rng.random((NUM_IMAGES, 2, SIDE, SIDE), dtype=DTYPE) * 2 - 1
     angles, offsets = rng.uniform(-30, 30, NUM_IMAGES), rng.uniform(-4, 4, (NUM_IMAGES, 2))
-    found = {
+    return {
         "elastic distortion": lambda: [
             augmenters.distort(images, augmenters.displacement_fields(noise, 34.0, 4.0))
         ],
         "rotation": lambda: [augmenters.rotate(images, angles)],
         "spline shift": lambda: [augmenters.shift(images, offsets)],
-        "max-pooling 2 × 2": _pooling(rng),
     }
+
+
+def convolutions() -> dict[str, Callable[[], list[np.ndarray]]]:
+    """Calls of what a convolutional network is made of, by name."""
+    rng = np.random.default_rng(1)
+    found = {"max-pooling 2 × 2": _pooling(rng)}
     for name, shape in CONVOLUTIONS.items():
         found[f"convolution {name}"] = _convolution(rng, *shape)
     return found
@@ -93,7 +98,7 @@ def measure() -> dict[str, tuple[float, float]]:
     times = {}
     if not kernels.compiled():
         return times
-    for name, call in calls().items():
+    for name, call in convolutions().items():
         numpy_way = without_kernels(call)
         expected = numpy_way()
         if not numpy_way.switch.num_asked:
@@ -116,7 +121,8 @@ def first_calls() -> dict[str, float]:
     """Seconds, by the clock, that importing Numba and the first calls take; empty without both."""
     if not kernels.compiled():
         return {}
-    works = calls() | {"update": one_update(training), "convolutional update": one_update(convnet)}
+    works = augmentations() | convolutions()
+    works |= {"update": one_update(training), "convolutional update": one_update(convnet)}
     for call in works.values():
         without_kernels(call)()  # so that the buffers of BLAS are there
     start = time.perf_counter()

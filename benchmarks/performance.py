@@ -215,9 +215,14 @@ def of_script(each, label, per, **more):
 
 def group_of(other):
     """The kind of what a script compares ours with."""
-    if other.startswith("PyTorch"):
-        return PYTORCH
-    return LIBRARIES if other.startswith(("albumentations", "OpenCV")) else OF_2016
+    for group, names in (
+        (PYTORCH, ("PyTorch",)),
+        (LIBRARIES, ("albumentations", "OpenCV")),
+        (OF_2016, ("SciPy", "report's loop")),
+    ):
+        if other.startswith(names):
+            return group
+    return PLAIN
 
 
 def measure_augmentation(images, found):

@@ -1,11 +1,16 @@
 """Compiled kernels: switched off where asked, loaded late, announced once and found on disk."""
 
+import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from mlpcw import kernels
+from mlpcw.errors import CrossEntropySoftmaxError
+
+needs_compiler = pytest.mark.skipif(not kernels.compiled(), reason="no compiler")
 
 
 @pytest.fixture
@@ -32,3 +37,116 @@ def test_the_library_is_imported_without_numba():
         "sys.exit('numba' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# ---- compiled once, kept, and announced -------------------------------------------------------
+
+MASKED = """
+import numpy as np
+from mlpcw import kernels
+grads = np.ones(3)
+kernels.mask(grads, np.arange(3.0))
+kernels.mask(grads.astype("f4"), np.arange(3, dtype="f4"))
+assert grads.tolist() == [0, 1, 1]
+"""
+
+
+def messages(cache):
+    """What a new process that calls a kernel twice, in two dtypes, says on stderr."""
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(cache), kernels.SWITCH: "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", MASKED], env=environment, capture_output=True, text=True, check=True
+    )
+    return done.stderr
+
+
+@needs_compiler
+def test_compilation_is_told_once_and_kept_on_disk(tmp_path):
+    assert messages(tmp_path) == "mlpcw: compiling kernels, once; later runs find them on disk.\n"
+    assert messages(tmp_path) == ""
+
+
+# ---- the training step ------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["plain Python", "compiled"])
+def kernel(request):
+    """Makes a kernel run in one of its two ways."""
+    if request.param == "plain Python":
+        return lambda function: function.__wrapped__
+    if not kernels.compiled():
+        pytest.skip("no compiler")
+    return lambda function: function
+
+
+def draw(*shape, dtype):
+    return np.random.RandomState(401).normal(size=shape).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("rectify", [False, True])
+def test_biases_and_relu(kernel, rectify, dtype):
+    outputs, biases = draw(5, 3, dtype=dtype), draw(3, dtype=dtype)
+    outputs[0] = -biases
+    expected = np.maximum(outputs + biases, 0) if rectify else outputs + biases
+    kernel(kernels.add_biases)(outputs, biases, rectify)
+    np.testing.assert_array_equal(outputs, expected)
+
+
+def test_what_is_not_a_number_stays_so(kernel):
+    outputs = np.array([[np.nan, np.inf, -np.inf]])
+    kernel(kernels.add_biases)(outputs, np.zeros(3), True)
+    np.testing.assert_array_equal(outputs, [[np.nan, np.inf, 0]])
+    moms = np.array([np.nan, np.inf, 1.0])
+    kernel(kernels.decay)(moms, np.ones(3), 0.5, 0.0, 0.0, 1e-300)
+    np.testing.assert_array_equal(moms, [np.nan, np.inf, 0.5])
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_mask(kernel, dtype):
+    grads, outputs = draw(6, dtype=dtype), np.array([0, 1, 2, 0, -1, 3], dtype)
+    expected = grads * (outputs > 0)
+    kernel(kernels.mask)(grads, outputs)
+    np.testing.assert_array_equal(grads, expected)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_softmax_gradient(kernel, dtype):
+    outputs, targets = 10 * draw(5, 3, dtype=dtype), np.eye(3)[[0, 1, 2, 0, 0]]
+    outputs[1] = [1000, 0, -1000]
+    grads = np.empty_like(outputs)
+    kernel(kernels.softmax_grads)(outputs, targets, grads)
+    expected = CrossEntropySoftmaxError().grad(outputs, targets)
+    np.testing.assert_allclose(grads, expected, rtol=0, atol=2 * np.finfo(dtype).eps)
+
+
+def test_softmax_gradient_by_hand(kernel):
+    outputs, grads = np.log([[1.0, 3.0], [2.0, 2.0]]), np.empty((2, 2))
+    kernel(kernels.softmax_grads)(outputs, np.array([[1.0, 0.0], [0.0, 1.0]]), grads)
+    np.testing.assert_allclose(grads, [[-0.375, 0.375], [0.25, -0.25]], rtol=1e-15)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("coefficients", [(0, 0), (0.25, 0), (0, 0.5), (0.25, 0.5)])
+def test_decay_and_penalty(kernel, coefficients, dtype):
+    number = np.dtype(dtype).type
+    l1, l2 = map(number, coefficients)
+    moms, params = draw(7, dtype=dtype), draw(7, dtype=dtype)[::-1].copy()
+    params[0] = 0
+    moms[1] = 1e-30
+    expected = number(0.5) * moms - (l1 * np.sign(params) + l2 * params)
+    expected[np.abs(expected) < 1e-20] = 0
+    kernel(kernels.decay)(moms, params, number(0.5), l1, l2, number(1e-20))
+    np.testing.assert_allclose(moms, expected, rtol=4 * np.finfo(dtype).eps, atol=0)
+    assert moms[1] == (0 if coefficients == (0, 0) else expected[1])
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_update_of_biases(kernel, dtype):
+    number = np.dtype(dtype).type
+    biases, moms, grads = draw(3, dtype=dtype), draw(3, dtype=dtype) + 1, draw(5, 3, dtype=dtype)
+    expected_moms = 0.5 * moms - 0.25 * grads.sum(axis=0)
+    expected = biases + expected_moms
+    kernel(kernels.update_biases)(biases, moms, number(0.5), number(0.25), grads)
+    np.testing.assert_allclose(moms, expected_moms, rtol=0, atol=10 * np.finfo(dtype).eps)
+    np.testing.assert_allclose(biases, expected, rtol=0, atol=10 * np.finfo(dtype).eps)

@@ -21,7 +21,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from runs import forged, quick_arm
 
-from mlpcw import augmenters, conv, errors, layers, learning_rules, mnist, penalties, steps
+from mlpcw import (
+    augmenters,
+    conv,
+    errors,
+    kernels,
+    layers,
+    learning_rules,
+    mnist,
+    penalties,
+    steps,
+)
 from mlpcw.study import arms, replay, store, training
 from mlpcw.study.store import DamagedRecordError, State, Store
 
@@ -612,29 +622,43 @@ def test_a_change_makes_exactly_the_runs_stale_that_it_touches(
     assert stale() == touched
 
 
-def scaled_factor(function, share):
-    """The same method with its first argument, a number, wrong by a share."""
+def scaled_argument(index):
+    """Makes a function with one of its arguments, a number, wrong by a share."""
 
-    def wrong(self, factor, *args):
-        return function(self, factor * (1 + share), *args)
+    def scaled(function, share):
+        def wrong(*args):
+            return function(*args[:index], args[index] * (1 + share), *args[index + 1 :])
 
-    return wrong
+        return wrong
+
+    return scaled
 
 
+# The layer of the replay takes the general path.
+FUSED = {key for key in KEYS if "first_image" not in key}
 FUSED_CHANGES = {
-    "product": ("add_product", scaled_factor, 1e-6, KEYS - CONVOLUTIONAL),
-    "sum of rows": ("add_rows", scaled_factor, 1e-6, KEYS - CONVOLUTIONAL),
-    "signs": ("signs", scaled, 1e-3, WITH_L1),
+    "product": (True, steps._Blas, "add_product", scaled_argument(1), 1e-6, FUSED),
+    "biases": (True, kernels, "update_biases", scaled_argument(3), 1e-6, FUSED),
+    "penalty": (True, kernels, "decay", scaled_argument(3), 1e-3, WITH_L1),
+    "momentum": (True, kernels, "decay", scaled_argument(2), 1e-6, FUSED),
+    "product, not compiled": (False, steps._Blas, "add_product", scaled_argument(1), 1e-6, FUSED),
+    "biases, not compiled": (False, steps._Blas, "add_rows", scaled_argument(1), 1e-6, FUSED),
+    "signs, not compiled": (False, steps._Blas, "signs", scaled, 1e-3, WITH_L1),
 }
 
 
 @pytest.mark.parametrize(
-    ("name", "wrong", "share", "touched"), FUSED_CHANGES.values(), ids=FUSED_CHANGES
+    ("compiled", "owner", "name", "wrong", "share", "touched"),
+    FUSED_CHANGES.values(),
+    ids=FUSED_CHANGES,
 )
 def test_a_change_of_the_fused_step_makes_exactly_the_runs_stale_that_it_touches(
-    stale, monkeypatch, name, wrong, share, touched
+    stale, monkeypatch, compiled, owner, name, wrong, share, touched
 ):
-    monkeypatch.setattr(steps._Blas, name, wrong(getattr(steps._Blas, name), share))
+    if compiled and not kernels.compiled():
+        pytest.skip("no compiler")
+    monkeypatch.setattr(kernels, "compiled", lambda: compiled)
+    monkeypatch.setattr(owner, name, wrong(getattr(owner, name), share))
     assert stale() == touched
 
 

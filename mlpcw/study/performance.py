@@ -5,6 +5,7 @@ Which targets are met, by how much others are missed, and every number of the te
 """
 
 import math
+from collections.abc import Iterable
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -255,14 +256,23 @@ def ratio_table(measured: Measurements) -> str:
         rows = measured.sections[name].rows
         if rows:
             lines.append([f"**{SECTIONS[name]}**", *[""] * (len(headings) - 1)])
-        lines += [_cells(row) for row in rows]
+        for work, of_work in _by_work(rows).items():
+            lines += [_cells("" if index else work, row) for index, row in enumerate(of_work)]
     return _markdown(lines)
 
 
-def _cells(row: Row) -> list[str]:
-    work = _words(row.work)
-    if row.per not in work:
-        work += f", {'an' if row.per[0] in 'aeiou' else 'a'} {row.per}"
+def _by_work(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    """Rows of the same work together, under its words."""
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        work = _words(row.work)
+        if row.per not in work:
+            work += f", {'an' if row.per[0] in 'aeiou' else 'a'} {row.per}"
+        found.setdefault(work, []).append(row)
+    return found
+
+
+def _cells(work: str, row: Row) -> list[str]:
     return [
         work,
         seconds_text(row.ours_s),
@@ -306,11 +316,13 @@ def ratios_figure(measured: Measurements) -> Figure:
     groups = {group: [row for row in measured.rows() if row.group == group] for group in GROUPS}
     groups = {group: rows for group, rows in groups.items() if rows}
     heights = [0.235 * len(rows) + 0.05 for rows in groups.values()]
-    figure, all_axes = stack(heights, 2.95, 0.6, gap=0.5)
+    figure, all_axes = stack(heights, 3.05, 0.6, gap=0.36)
     values = [value for row in measured.rows() for value in (row.ratio, row.to_reach, 1) if value]
     limits = min(values) / 1.4, max(values) * 1.4
     for axes, (group, rows) in zip(all_axes, groups.items(), strict=True):
         _draw_ratios(axes, rows, group, limits)
+    for axes in all_axes[:-1]:
+        axes.tick_params(axis="x", labelbottom=False)
     all_axes[-1].set_xlabel("how many times as fast (logarithmic)")
     shown = dict.fromkeys(row.met for row in measured.rows())
     samples = [_sample(met) for met in (True, False, None) if met in shown]
@@ -346,10 +358,7 @@ def _draw_ratios(axes: Axes, rows: list[Row], group: str, limits: tuple[float, f
             axes.plot(row.to_reach, height, "|k", markersize=11, markeredgewidth=2, zorder=5)
         axes.text(1.04, height, three_digits(row.ratio), transform=axes.get_yaxis_transform(),
                   va="center", fontsize=9)  # fmt: skip
-    names = [
-        row.label if row.other == group else f"{row.label} · {row.other.split(',')[0]}"
-        for row in rows
-    ]
+    names = [row.label if row.other == group else f"{row.label} · {row.other}" for row in rows]
     axes.set_yticks(range(len(rows)), names, fontsize=9)
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.set_xscale("log")
