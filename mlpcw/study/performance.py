@@ -359,7 +359,7 @@ def _draw_ratios(axes: Axes, rows: list[Row], group: str, limits: tuple[float, f
         axes.text(1.04, height, three_digits(row.ratio), transform=axes.get_yaxis_transform(),
                   va="center", fontsize=9)  # fmt: skip
     names = [row.label if row.other == group else f"{row.label} · {row.other}" for row in rows]
-    axes.set_yticks(range(len(rows)), names, fontsize=9)
+    axes.set_yticks(range(len(rows)), names, fontsize=9.5)
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.set_xscale("log")
     axes.set_xlim(*limits)
