@@ -228,7 +228,7 @@ def group_of(other):
 def measure_augmentation(images, found):
     rows, figures = [], []
     for each in augmentation.rows():
-        label = f"{each['work'].split(',')[0]}, {each['dtype']}"
+        label = each["work"].split(",")[0].removeprefix("elastic ") + f", {each['dtype']}"
         rows.append(of_script(each, label, "image"))
         if each["work"].startswith("elastic") and each["dtype"] == "float32" and not figures:
             work = f"{each['work']}, float32, an image"

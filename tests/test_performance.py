@@ -114,10 +114,15 @@ def test_the_table_says_what_a_time_is_of():
 
 
 def test_tricks_are_the_rows_beside_plainer_ways():
-    section = made_up(rows=rows(group=PLAIN, other="general path") + rows())
-    texts = performance.texts(of(training=section))
-    assert texts["perf_tricks"].count("\n") == 2
-    assert "| general path | 2.00\u00a0× |" in texts["perf_tricks"]
+    measured = of(training=made_up(rows=rows(group=PLAIN, other="general path") + rows()))
+    assert "general path: 0.500" in performance.trick_table(measured)
+    assert "PyTorch" not in performance.trick_table(measured)
+    assert "general path" not in performance.ratio_table(measured)
+    drawn = [axes.get_title() for axes in performance.tricks_figure(measured).axes]
+    assert drawn == ["Beside plainer ways of our own"]
+    drawn = [axes.get_title() for axes in performance.ratios_figure(measured).axes]
+    assert drawn == ["Beside PyTorch"]
+    texts = performance.texts(measured)
     assert texts["perf_general"] == "50\u00a0%"
     assert texts["perf_in_place"] == "not measured"
 
@@ -214,4 +219,5 @@ def test_the_page_that_is_kept_can_be_made():
     measured = measurements.read()
     assert performance.texts(measured)["perf_answer"]
     performance.ratios_figure(measured).canvas.draw()
+    performance.tricks_figure(measured).canvas.draw()
     performance.scaling_figure(measured).canvas.draw()

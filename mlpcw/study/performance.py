@@ -27,6 +27,7 @@ from mlpcw.study.measurements import (
 )
 from mlpcw.study.prose import listed, percent
 
+_BESIDE_OTHERS = tuple(group for group in GROUPS if group != PLAIN)
 _UNITS = (("h", 3600.0), ("min", 60.0), ("s", 1.0), ("ms", 1e-3), ("µs", 1e-6))
 _LONG = 120
 """Seconds above which a time is written in minutes."""
@@ -34,6 +35,8 @@ _LONG = 120
 _MARKERS = {True: "o", False: "D", None: "o"}
 _NAMES = {True: "reached", False: "missed", None: "nothing to reach"}
 _REACHED = {True: "yes", False: "**no**", None: ""}
+_TARGET = {"color": "black", "linestyle": "", "marker": "|", "markersize": 11}
+_TARGET |= {"markeredgewidth": 2, "zorder": 5}
 _LINES = ("#0072B2", "#D55E00", "#117733", "#882255")
 
 
@@ -82,7 +85,6 @@ def texts(measured: Measurements) -> dict[str, str]:
         "perf_when": _when(measured),
         "perf_skipped": _skipped(measured),
         "perf_figures": figure_table(measured),
-        "perf_tricks": _trick_table(measured),
         "perf_limits": _limits(measured),
         "perf_slopes": _slopes(measured),
         "perf_compilation": _compilation(measured),
@@ -249,11 +251,20 @@ def _memory(measured: Measurements) -> str:
 
 
 def ratio_table(measured: Measurements) -> str:
-    """All rows, section by section, as Markdown."""
+    """Ours beside others and beside its limits, section by section, as Markdown."""
+    return _rows_table(measured, _BESIDE_OTHERS)
+
+
+def trick_table(measured: Measurements) -> str:
+    """Ours beside plainer ways of our own, section by section, as Markdown."""
+    return _rows_table(measured, (PLAIN,))
+
+
+def _rows_table(measured: Measurements, groups: Iterable[str]) -> str:
     headings = ["work", "ours", "other", "ratio", "to reach", "reached", "share of the limit"]
     lines = [headings, ["---", "---:", "---", "---:", "---:", "---", "---"]]
     for name in measured.names():
-        rows = measured.sections[name].rows
+        rows = [row for row in measured.sections[name].rows if row.group in groups]
         if rows:
             lines.append([f"**{SECTIONS[name]}**", *[""] * (len(headings) - 1)])
         for work, of_work in _by_work(rows).items():
@@ -293,14 +304,6 @@ def figure_table(measured: Measurements) -> str:
     return _markdown(lines)
 
 
-def _trick_table(measured: Measurements) -> str:
-    """Our own plainer ways to do the same, as Markdown: what each trick earns."""
-    lines = [["trick, measured on", "instead of", "earns"], ["---", "---", "---:"]]
-    found = [row for row in measured.rows() if row.group == PLAIN]
-    lines += [[_words(row.work), row.other, times(row.ratio)] for row in found]
-    return _markdown(lines)
-
-
 def _markdown(lines: list[list[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
@@ -309,25 +312,33 @@ def _markdown(lines: list[list[str]]) -> str:
 
 
 def ratios_figure(measured: Measurements) -> Figure:
-    """How many times as fast ours is, a row each, in groups of what it is compared with.
+    """How many times as fast ours is as others and as its limits, in groups of these.
 
-    A dot is a ratio, an upright stroke what is to be reached.
+    A row each: a dot is a ratio, an upright stroke what is to be reached.
     """
-    groups = {group: [row for row in measured.rows() if row.group == group] for group in GROUPS}
+    return _ratios(measured, _BESIDE_OTHERS)
+
+
+def tricks_figure(measured: Measurements) -> Figure:
+    """How many times as fast ours is as plainer ways of our own, as `ratios_figure`."""
+    return _ratios(measured, (PLAIN,))
+
+
+def _ratios(measured: Measurements, wanted: Iterable[str]) -> Figure:
+    groups = {group: [row for row in measured.rows() if row.group == group] for group in wanted}
     groups = {group: rows for group, rows in groups.items() if rows}
+    shown = [row for rows in groups.values() for row in rows]
     heights = [0.235 * len(rows) + 0.05 for rows in groups.values()]
     figure, all_axes = stack(heights, 3.05, 0.6, gap=0.36)
-    values = [value for row in measured.rows() for value in (row.ratio, row.to_reach, 1) if value]
+    values = [value for row in shown for value in (row.ratio, row.to_reach, 1) if value]
     limits = min(values) / 1.4, max(values) * 1.4
     for axes, (group, rows) in zip(all_axes, groups.items(), strict=True):
         _draw_ratios(axes, rows, group, limits)
-    for axes in all_axes[:-1]:
-        axes.tick_params(axis="x", labelbottom=False)
+        axes.tick_params(axis="x", labelbottom=axes is all_axes[-1])
     all_axes[-1].set_xlabel("how many times as fast (logarithmic)")
-    shown = dict.fromkeys(row.met for row in measured.rows())
-    samples = [_sample(met) for met in (True, False, None) if met in shown]
-    samples.append(Line2D([], [], color="black", linestyle="", marker="|", markersize=11,
-                          markeredgewidth=2, label="to reach"))  # fmt: skip
+    found = {row.met for row in shown}
+    samples = [_sample(met) for met in (True, False, None) if met in found]
+    samples.append(Line2D([], [], label="to reach", **_TARGET))
     add_legend(figure, samples)
     return figure
 
@@ -355,11 +366,11 @@ def _draw_ratios(axes: Axes, rows: list[Row], group: str, limits: tuple[float, f
         axes.plot([1, row.ratio], [height, height], color=VERDICTS[row.met], linewidth=2)
         axes.plot(row.ratio, height, gid=f"{row.label}, {row.other}", **_style(row.met))
         if row.to_reach is not None:
-            axes.plot(row.to_reach, height, "|k", markersize=11, markeredgewidth=2, zorder=5)
-        axes.text(1.04, height, three_digits(row.ratio), transform=axes.get_yaxis_transform(),
-                  va="center", fontsize=9)  # fmt: skip
+            axes.plot(row.to_reach, height, **_TARGET)
+        place = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 9}
+        axes.text(1.04, height, three_digits(row.ratio), **place)
     names = [row.label if row.other == group else f"{row.label} · {row.other}" for row in rows]
-    axes.set_yticks(range(len(rows)), names, fontsize=9.5)
+    axes.set_yticks(range(len(rows)), names, fontsize=9)
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.set_xscale("log")
     axes.set_xlim(*limits)
