@@ -55,7 +55,14 @@ NETWORK = f"one epoch, {'-'.join(map(str, training.DIMS))}, batch {training.BATC
 NETWORK += f", {training.NUM_IMAGES} images"
 TRICK = 1.15  # a trick for speed that earns less does not stay
 FAITHFUL_SECONDS = 15 * 60
-COPIED = 2**28  # bytes
+COPY, COPIED = "copy, GB/s", 2**28  # bytes
+BOUNDS = {
+    ("epoch, float32", "SGEMM's speed"): "its products are of 50 rows, which BLAS multiplies more"
+    " slowly than large matrices",
+    ("8 runs, two workers", "one worker"): "what the cores share, and other work on the machine",
+}
+"""What bounds a row, by its label and what it is beside; the page says it where the row misses."""
+
 GEMMS = {"float32": "SGEMM, GFLOP/s", "float64": "DGEMM, GFLOP/s"}
 
 
@@ -77,7 +84,8 @@ def row(label, work, per, seconds, beside, to_reach=None, share=None, **more):
     group, other = beside
     numbers = dict(ours_s=digits(ours_s), other_s=digits(other_s), to_reach=digits(to_reach))
     numbers |= dict(ratio=digits(other_s / ours_s), share=digits(share))
-    return Row(label=label, work=work, per=per, group=group, other=other, **numbers, **more)
+    names = dict(label=label, work=work, per=per, group=group, other=other)
+    return Row(**names, **numbers, **more, bound=BOUNDS.get((label, other), ""))
 
 
 # ---- The machine ------------------------------------------------------------------------------
@@ -104,7 +112,7 @@ def limits():
         times[name] = 2 * training.LIMIT_DIM**3 / best_times({name: product})[name] / 1e9
     source, target = np.ones((2, COPIED // 8))
     copy = best_times({"copy": lambda: np.copyto(target, source)})["copy"]
-    return times | {"copy, GB/s": 2 * COPIED / copy / 1e9}
+    return times | {COPY: 2 * COPIED / copy / 1e9}
 
 
 def skipped(*names):
@@ -134,24 +142,21 @@ def training_rows(times, dtype):
     """Rows of the report's network, of what was timed."""
     single = dtype == "float32"
     gemm = "SGEMM" if single else "DGEMM"
-    small = "its products are of 50 rows, which BLAS multiplies more slowly than large matrices"
     epoch, both, faithful = "mlpcw", "mlpcw, L1 + L2", "mlpcw, faithful"
     labels = {epoch: "epoch", both: "epoch, L1 + L2", faithful: "epoch + statistics"}
-    for name, group, key, other, to_reach, bound in (
-        (epoch, PYTORCH, "PyTorch", "PyTorch", 2.5 if single else None, ""),
-        (both, PYTORCH, "PyTorch, L1 + L2", "PyTorch", 3.0 if single else None, ""),
-        (faithful, OF_2016, "course, faithful", "the course", 1.8, ""),
-        (epoch, LIMITS, "limit", f"{gemm}'s speed", 0.5 if single else None, small),
-        (both, LIMITS, epoch, "no penalty", 1 / 1.2 if single else None, ""),
-        (epoch, PLAIN, "not compiled", "no compiled kernel", TRICK, ""),
-        (epoch, PLAIN, "in place", "in-place NumPy", TRICK, ""),
-        (epoch, PLAIN, "general path", "general path", TRICK, ""),
+    for name, group, key, other, to_reach in (
+        (epoch, PYTORCH, "PyTorch", "PyTorch", 2.5 if single else None),
+        (both, PYTORCH, "PyTorch, L1 + L2", "PyTorch", 3.0 if single else None),
+        (faithful, OF_2016, "course, faithful", "the course", 1.8),
+        (epoch, LIMITS, "limit", f"{gemm}'s speed", 0.5 if single else None),
+        (both, LIMITS, epoch, "no penalty", 1 / 1.2 if single else None),
+        (epoch, PLAIN, "not compiled", "no compiled kernel", TRICK),
+        (epoch, PLAIN, "in place", "in-place NumPy", TRICK),
+        (epoch, PLAIN, "general path", "general path", TRICK),
     ):
         if name not in times or key not in times:
             continue
-        more = {"bound": bound}
-        if name == epoch:
-            more |= {"share": times["limit"] / times[epoch], "share_of": gemm}
+        share = times["limit"] / times[epoch] if name == epoch else None
         work = NETWORK + labels[name].removeprefix("epoch")
         yield row(
             f"{labels[name]}, {dtype}",
@@ -160,7 +165,8 @@ def training_rows(times, dtype):
             (times[name], times[key]),
             (group, other),
             to_reach,
-            **more,
+            share,
+            share_of=gemm if share else "",
         )
 
 
@@ -229,7 +235,11 @@ def measure_augmentation(images, found):
     rows, figures = [], []
     for each in augmentation.rows():
         label = each["work"].split(",")[0].removeprefix("elastic ") + f", {each['dtype']}"
-        rows.append(of_script(each, label, "image"))
+        # The image is read and written; a distortion also draws two fields of its size.
+        arrays = 4 if each["work"].startswith("elastic") else 2
+        copied = arrays * augmentation.SIDE**2 * np.dtype(each["dtype"]).itemsize
+        share = copied / each["ours_us"] / 1e3 / found[COPY]
+        rows.append(of_script(each, label, "image", share=share, share_of="a copy"))
         if each["work"].startswith("elastic") and each["dtype"] == "float32" and not figures:
             work = f"{each['work']}, float32, an image"
             value = digits(each["ours_us"])
@@ -276,9 +286,8 @@ def measure_workers(images, found):
         return dict(skipped=["Two workers are not measured: there is one core"])
     times = workers.measure()
     work = f"{workers.NUM_RUNS} runs in two processes, by the clock"
-    pair, bound = (times[2], times[1]), "what the cores share, and other work on the machine"
-    beside = LIMITS, "one worker"
-    return dict(rows=[row("8 runs, two workers", work, "sweep", pair, beside, 1.85, bound=bound)])
+    pair, beside = (times[2], times[1]), (LIMITS, "one worker")
+    return dict(rows=[row("8 runs, two workers", work, "sweep", pair, beside, 1.85)])
 
 
 def measure_scaling(images, found):

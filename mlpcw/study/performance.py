@@ -374,7 +374,7 @@ def _draw_ratios(axes: Axes, rows: list[Row], group: str, limits: tuple[float, f
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.set_xscale("log")
     axes.set_xlim(*limits)
-    axes.xaxis.set_major_locator(FixedLocator(_ticks(*limits)))
+    axes.xaxis.set_major_locator(FixedLocator(_ticks(*limits, most=5)))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} ×"))
     axes.axvline(1, color="#222222", linewidth=1.2, zorder=1)
