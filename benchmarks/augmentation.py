@@ -64,30 +64,6 @@ def pairs(images, rng):
     }
 
 
-def rows():
-    """Rows of the batch of 500: ours beside SciPy, image by image."""
-    rng = np.random.default_rng(1)
-    num_images = BATCH_SIZES[-1]
-    images = rng.random((num_images, SIDE, SIDE)).astype(np.float32)
-    found = []
-    for name, (scipy, ours, _) in pairs(images, rng).items():
-        check_agreement(name, ours(), scipy(), 1e-6)
-        times = best_times({"ours": ours, "SciPy": scipy})
-        ours_us, other_us = (seconds / num_images * 1e6 for seconds in times.values())
-        found.append(
-            {
-                "work": f"{name}, {num_images} images {SIDE} x {SIDE}",
-                "dtype": "float32",
-                "other": "SciPy, image by image",
-                "ours_us": ours_us,
-                "other_us": other_us,
-                "ratio": other_us / ours_us,
-                "to_reach": 20.0,
-            }
-        )
-    return found
-
-
 def main():
     rng = np.random.default_rng(1)
     print(f"Images {SIDE} x {SIDE}, float32, CPU microseconds per image; ratio without the draws")

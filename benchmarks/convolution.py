@@ -109,28 +109,6 @@ def print_methods_in_turn(dtype):
         )
 
 
-def rows():
-    """Rows of all three operations: the chosen method beside the report's loop."""
-    found = []
-    for dtype in TOLERANCES:
-        for shape in AGAINST_LOOP:
-            times = compare(shape, dtype, ["loop", chosen(shape)])
-            ours_ms, other_ms = (1e3 * times[name, "all"] for name in (chosen(shape), "loop"))
-            headline = (shape, dtype) == (HEADLINE, "float64")
-            found.append(
-                {
-                    "work": f"{describe(shape)}, all three",
-                    "dtype": dtype,
-                    "other": "loop",
-                    "ours_ms": ours_ms,
-                    "other_ms": other_ms,
-                    "ratio": other_ms / ours_ms,
-                    "to_reach": 20.0 if headline else None,
-                }
-            )
-    return found
-
-
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--dtype", choices=TOLERANCES, nargs="+", default=list(TOLERANCES))
