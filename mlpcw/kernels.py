@@ -182,9 +182,8 @@ def shift_cubic(
                 low[axis] += 1
             while high[axis] - 1 - offset > extent - 1:
                 high[axis] -= 1
-            start = math.floor(-offset)
-            first[axis] = int(start) + 1
-            t = -offset - start
+            first[axis] = math.floor(-offset) + 1
+            t = -offset - math.floor(-offset)
             weights[axis, 0] = (1 - t) ** 3 / 6
             weights[axis, 1] = (4 - 6 * t**2 + 3 * t**3) / 6
             weights[axis, 2] = (1 + 3 * t + 3 * t**2 - 3 * t**3) / 6
@@ -212,5 +211,5 @@ def shift_cubic(
             values[p] = a * one[p] + b * two[p] + c * three[p] + d * four[p]
         image[:] = 0
         for y in range(low[0], high[0]):
-            start = (y - low[0]) * stride
-            image[y, low[1] : high[1]] = values[start + low[1] : start + high[1]]
+            for x in range(low[1], high[1]):
+                image[y, x] = values[(y - low[0]) * stride + x]
