@@ -10,6 +10,7 @@ offsets, at the pixels that are read inside the image: nearer than a pixel to it
 PyTorch interpolate between the border and 0. OpenCV reads at multiples of a 32nd of a pixel, hence
 its tolerance. albumentations blurs its noise with OpenCV, without 0 outside and both fields as one
 image, and cannot be told the noise: of it only the reading at given displacements is compared.
+Last come our own ways with one trick left out.
 """
 
 import importlib
@@ -20,7 +21,7 @@ import numpy as np
 from scipy import ndimage
 from timing import best_times, check_agreement
 
-from mlpcw import augmenters
+from mlpcw import augmenters, kernels
 
 SIDE = 28
 BATCH_SIZES = (500, 25)
@@ -42,7 +43,7 @@ class Other(NamedTuple):
         work: What is done.
         run: Takes images and a `Generator`; draws and changes every image.
         check: Takes images and a `Generator`; raises `SystemExit` if it computes something else.
-        to_reach: Ratio of its time to ours, of float32 batches of 500, that is aimed at.
+        to_reach: Ratio of its time to ours, of float32 batches of 500, that is aimed at, or None.
         dtypes: What it is timed with.
     """
 
@@ -50,7 +51,7 @@ class Other(NamedTuple):
     work: str
     run: Callable[[np.ndarray, np.random.Generator], Any]
     check: Callable[[np.ndarray, np.random.Generator], None]
-    to_reach: float
+    to_reach: float | None
     dtypes: tuple[str, ...] = ("float32", "float64")
 
 
@@ -219,6 +220,43 @@ def torch_ways():
     return [Other("PyTorch", DISTORTION, run, check, to_reach=2.5)]
 
 
+# ---- ours, with one trick left out -----------------------------------------------------------
+
+
+def own_ways():
+    def plain_fields(rng, shape, alpha, sigma, dtype):
+        return augmenters.displacement_fields(random_noise(shape[0], rng, dtype.type), ALPHA, SIGMA)
+
+    def without(name, work, module, attribute, replacement, dtypes=("float32", "float64")):
+        def run(images, rng):
+            trick = getattr(module, attribute)
+            setattr(module, attribute, replacement)
+            try:
+                return OURS[work](images, rng)
+            finally:
+                setattr(module, attribute, trick)
+
+        def check(images, rng):
+            if replacement is not plain_fields:  # it draws other noise
+                result, expected = (f(images, np.random.default_rng(2)) for f in (run, OURS[work]))
+                check_agreement(name, result, expected, FLOAT32_TOLERANCE)
+
+        return Other(name, work, run, check, to_reach=None, dtypes=dtypes)
+
+    def at_once(num_images):
+        return [slice(num_images)]
+
+    numpy = (kernels, "compiled", lambda: False)
+    return [
+        *(without("no kernels", work, *numpy) for work in OURS),
+        *(without("no blocks", w, augmenters, "_blocks", at_once) for w in (DISTORTION, SHIFT)),
+        without(
+            *("draws of float32", DISTORTION, augmenters, "_random_fields", plain_fields),
+            dtypes=("float32",),
+        ),
+    ]
+
+
 # ---- all of them -----------------------------------------------------------------------------
 
 WAYS = {
@@ -226,6 +264,7 @@ WAYS = {
     "albumentations": albumentations_ways,
     "cv2": opencv_ways,
     "torch": torch_ways,
+    "ours": own_ways,
 }
 
 
@@ -276,13 +315,13 @@ def rows(num_images=500):
 
 def main():
     print(f"Images {SIDE} x {SIDE}, CPU microseconds per image, draws included")
-    print(f"  {'':52}{'ours':>8}{'other':>8}{'ratio':>8}{'to reach':>10}")
+    print(f"  {'':62}{'ours':>8}{'other':>8}{'ratio':>8}{'to reach':>10}")
     for num_images in BATCH_SIZES:
         for row in rows(num_images):
             name = f"{row['work']}, {row['dtype']}, {row['other']}"
             to_reach = f"{row['to_reach']:8} x" if row["to_reach"] else ""
             print(
-                f"  {name:52}{row['ours_us']:8.1f}{row['other_us']:8.1f}{row['ratio']:6.1f} x"
+                f"  {name:62}{row['ours_us']:8.1f}{row['other_us']:8.1f}{row['ratio']:6.1f} x"
                 f"{to_reach}"
             )
 

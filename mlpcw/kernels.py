@@ -92,8 +92,9 @@ def sample_bilinear(
 ) -> None:
     """Does in place what `augmenters._sample_bilinear` does, and takes its arguments.
 
-    It keeps one image and its coordinates in the first cache and makes no array a batch long:
-    about ten times as fast as the same in NumPy's words, `benchmarks/augmentation.py`.
+    It keeps one image and its coordinates in the first cache and makes no array a batch long. A
+    rotation takes 2.9 in place of NumPy's 35 microseconds an image of 28 x 28 pixels, a distortion
+    of float32 images 6 in place of 19, most of them for its fields (`benchmarks/augmentation.py`).
     """
     height, width = images.shape[1:]
     size = height * width
@@ -148,8 +149,9 @@ def shift_cubic(
 ) -> None:
     """Moves the chosen images in place, each by its own offsets, reading them with cubic splines.
 
-    A shift is the same for all pixels, so each axis has four weights an image: about five times as
-    fast as a product with a matrix of them from each side, `benchmarks/augmentation.py`.
+    A shift is the same for all pixels, so each axis has four weights an image: 3.2 microseconds an
+    image of 28 x 28 pixels, float32, in place of 22 for a product with a matrix of weights from
+    each side (`benchmarks/augmentation.py`).
 
     Args:
         images: Shape (num_images, height, width).
