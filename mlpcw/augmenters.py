@@ -416,7 +416,7 @@ def _sample_bilinear(
     above += (pixels.take(corner + 1) - above) * right
     under += (pixels.take(corner + below + 1) - under) * right
     values = np.where(inside, above + (under - above) * down, 0)
-    images[chosen] = values.reshape(-1, height, width)
+    images[chosen] = values.reshape(len(chosen), height, width)
 
 
 # ---- shift -----------------------------------------------------------------------------------
@@ -444,7 +444,7 @@ def _shift(images: np.ndarray, chosen: np.ndarray, offsets: np.ndarray, order: i
     """Moves the chosen images in place."""
     height, width = images.shape[1:]
     offsets = offsets.astype(np.float64, order="C")
-    if order == 3 and kernels.compiled():
+    if order == 3 and images.size and kernels.compiled():
         to_rows = _margin_matrix(height, images.dtype.type)
         to_columns = _margin_matrix(width, images.dtype.type)
         for block in _blocks(len(chosen)):

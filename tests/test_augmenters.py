@@ -266,8 +266,9 @@ def test_strength_zero_changes_nothing(augmenter, strength, dtype):
 
 
 @pytest.mark.parametrize("augmenter", RANDOM)
-def test_batch_of_no_images(augmenter):
-    assert augmenter(np.zeros((0, 784)), np.random.default_rng(16)).shape == (0, 784)
+@pytest.mark.parametrize("shape", [(0, 784), (3, 0), (3, 0, 4), (3, 4, 0)])
+def test_no_images_or_no_pixels(augmenter, shape):
+    assert augmenter(np.zeros(shape), np.random.default_rng(16), fraction=1.0).shape == shape
 
 
 @pytest.mark.parametrize("augmenter", RANDOM)
