@@ -213,7 +213,7 @@ def of_script(each, label, per, **more):
     """A row of a script of its own, whose times are in µs or ms."""
     unit, suffix = (1e-6, "us") if "ours_us" in each else (1e-3, "ms")
     pair = each[f"ours_{suffix}"] * unit, each[f"other_{suffix}"] * unit
-    other = "report's loop" if each["other"] == "loop" else each["other"]
+    other = each["other"].removeprefix("the ")
     group = group_of(other)
     work = f"{each['work']}, {each['dtype']}"
     return row(label, work, per, pair, (group, other), each["to_reach"], **more)
@@ -253,23 +253,26 @@ def measure_convolution(images, found):
     rows = []
     for each in convolution.rows():
         label, flops = of_convolution(each["work"])
-        seconds = each["ours_ms"] / 1e3
-        share = flops / seconds / 1e9 / found[GEMMS[each["dtype"]]]
-        label = f"{label}, {each['dtype']}"
-        gemm = GEMMS[each["dtype"]].split(",")[0]
-        rows.append(of_script(each, label, "batch", share=share, share_of=gemm))
+        more = {}
+        if flops:
+            gemm = GEMMS[each["dtype"]]
+            more["share"] = flops / each["ours_ms"] / 1e6 / found[gemm]
+            more["share_of"] = gemm.split(",")[0]
+        rows.append(of_script(each, f"{label}, {each['dtype']}", "batch", **more))
     return dict(rows=rows, skipped=skipped("PyTorch"))
 
 
 def of_convolution(work):
-    """Short name of a row's work, and its operations, of the words that `describe` writes."""
+    """Short name of a row's work, and its operations; 0 where it is no convolution alone."""
     found = re.match(r"(\d+) images (\d+) x \d+, (\d+) -> (\d+), kernel (\d+) x \d+, (.*)", work)
+    if not found:
+        return work.split(",")[0].split(" of 1")[0], 0
     *numbers, operations = found.groups()
     batch_size, size, num_inputs, num_outputs, kernel_size = map(int, numbers)
     products = batch_size * num_inputs * num_outputs * (size - kernel_size + 1) ** 2
-    num_operations = 3 if "all three" in operations else 2
+    num_operations = operations.count("+") + 1
     label = f"{num_inputs} → {num_outputs}, {kernel_size} × {kernel_size}"
-    label += ", all" if num_operations == 3 else ", two"
+    label += ", all three" if num_operations == 3 else ""
     return label, 2 * products * kernel_size**2 * num_operations
 
 

@@ -4,11 +4,12 @@ Run as `python benchmarks/scaling.py`; it prints the slope of each line on logar
 that the time grows in proportion.
 """
 
-import convolution
+import functools
+
 import numpy as np
 from threadpoolctl import threadpool_limits
-from timing import best_times
-from training import LEARNING_RATE, MOM_COEFF, load_images
+from timing import best_times, check_agreement
+from training import LEARNING_RATE, MOM_COEFF, TOLERANCES, load_images
 
 from mlpcw import conv
 from mlpcw.data_providers import OneOfKDataProvider
@@ -25,6 +26,7 @@ BATCH_SIZES = (10, 20, 50, 100, 200, 500, 1000)
 NUMBERS_OF_IMAGES = (1000, 2500, 5000, 10_000, 25_000, 50_000)
 HIDDEN_DIMS = (10, 30, 100, 300, 600, 1000)
 CHANNELS = (1, 2, 4, 8, 16, 32)
+CONVOLVED, SIDE = 100, 28
 KERNEL_SIDES = (3, 5, 7, 10, 15, 20)
 
 
@@ -72,30 +74,54 @@ def series(title, x_label, y_label, x, y):
 
 def convolution_series():
     """Series of convolutions, all three operations, a line a method: channels, kernel size."""
-    by_channels = {size: (100, 1, size, 28, 5) for size in CHANNELS}
-    by_side = {size: (100, 1, 1, 28, size) for size in KERNEL_SIDES}
     return [
-        Series(title=title, x_label=x_label, y_label="ms a batch", lines=lines(shapes))
-        for title, x_label, shapes in (
-            ("Channels", "output channels", by_channels),
-            ("Kernel size", "side of the kernel, pixels", by_side),
+        Series(title=title, x_label=x_label, y_label="ms a batch", lines=lines(kernels_shapes))
+        for title, x_label, kernels_shapes in (
+            ("Channels", "output channels", {size: (size, 1, 5, 5) for size in CHANNELS}),
+            (
+                "Kernel size",
+                "side of the kernel, pixels",
+                {size: (1, 1, size, size) for size in KERNEL_SIDES},
+            ),
         )
     ]
 
 
-def lines(shapes):
-    """A line a method."""
+def lines(kernels_shapes):
+    """A line a method, over kernels of several shapes."""
     methods = [name for name in conv.METHODS if name != "loop"]
-    times = {size: convolution.compare(shape, DTYPE, methods) for size, shape in shapes.items()}
+    times = [best_times(by_method(shape, methods)) for shape in kernels_shapes.values()]
+    chosen = [conv.choose_method(SIDE, shape) for shape in kernels_shapes.values()]
     return tuple(
         Line(
             name=method,
-            x=tuple(map(float, shapes)),
-            y=tuple(times[size][method, "all"] * 1e3 for size in shapes),
-            chosen=tuple(convolution.chosen(shape) == method for shape in shapes.values()),
+            x=tuple(map(float, kernels_shapes)),
+            y=tuple(each[method] * 1e3 for each in times),
+            chosen=tuple(name == method for name in chosen),
         )
         for method in methods
     )
+
+
+def by_method(kernels_shape, methods):
+    """All three operations of a convolution, by method, after a check that the methods agree."""
+    rng = np.random.default_rng(0)
+    inputs = rng.normal(size=(CONVOLVED, kernels_shape[1], SIDE, SIDE)).astype(DTYPE)
+    kernels = rng.normal(size=kernels_shape).astype(DTYPE)
+    grads = conv.convolve(inputs, kernels)
+
+    def operations(method):
+        return (
+            conv.convolve(inputs, kernels, method),
+            conv.grad_inputs(kernels, grads, method),
+            conv.grad_kernels(inputs, grads, method),
+        )
+
+    for method in methods[1:]:
+        pairs = zip(operations(method), operations(methods[0]), strict=True)
+        for result, expected in pairs:
+            check_agreement(f"{kernels_shape}, {method}", result, expected, TOLERANCES[DTYPE])
+    return {method: functools.partial(operations, method) for method in methods}
 
 
 if __name__ == "__main__":

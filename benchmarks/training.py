@@ -320,7 +320,7 @@ def time_tricks(dtype):
         rng.normal(size=shape).astype(dtype)
         for shape in ((BATCH_SIZE, DIMS[0]), (BATCH_SIZE, DIMS[1]), (DIMS[1], DIMS[0]))
     )
-    outputs, mom = np.empty_like(grads), np.zeros_like(weights, order="F")
+    outputs, mom = np.zeros_like(grads), np.zeros_like(weights, order="F")
     fortran, flat, flat_mom = np.asfortranarray(weights), weights.ravel(), mom.ravel("K")
     subnormal = np.full(weights.size, np.finfo(dtype).smallest_subnormal)
     blas = steps._Blas(np.dtype(dtype), weights.size)
