@@ -74,3 +74,165 @@ def _numba() -> Any:
 
     event.register("numba:compile", Announcement())
     return numba
+
+
+# ---- convolution -----------------------------------------------------------------------------
+
+# Sums may be added up in any order, so that they are computed many at a time.
+_ANY_ORDER = {"reassoc", "contract"}
+
+
+@_compile(fastmath=_ANY_ORDER)
+def correlate(images: Any, starts: Any, weights: Any, sums: Any) -> None:
+    """Adds up shifted copies of images: what each row of weights makes of the pixels around.
+
+    With eight taps (a weight and a shift) in each pass over a row of the output, a third of the
+    time of one tap a pass (`benchmarks/convolution.py` prints what this makes of a convolution).
+
+    Args:
+        images: Shape (num_input_channels, height, width * batch_size): for each pixel its value in
+            all images.
+        starts: Where each tap begins in the flat images, for the first row of the output. Shape
+            (num_taps,); no tap may reach beyond the last row of its channel.
+        weights: Shape (num_output_channels, num_taps).
+        sums: Shape (num_output_channels, output_height, output_width * batch_size), to be filled.
+    """
+    num_output_channels, output_height, length = sums.shape
+    num_taps, row = len(starts), images.shape[2]
+    pixels = images.ravel()
+    for i in range(output_height):
+        for o in range(num_output_channels):
+            total, w = sums[o, i], weights[o]
+            total[:] = 0
+            for t in range(0, num_taps - 7, 8):
+                a = pixels[starts[t] + i * row :][:length]
+                b = pixels[starts[t + 1] + i * row :][:length]
+                c = pixels[starts[t + 2] + i * row :][:length]
+                d = pixels[starts[t + 3] + i * row :][:length]
+                e = pixels[starts[t + 4] + i * row :][:length]
+                f = pixels[starts[t + 5] + i * row :][:length]
+                g = pixels[starts[t + 6] + i * row :][:length]
+                h = pixels[starts[t + 7] + i * row :][:length]
+                wa, wb, wc, wd = w[t], w[t + 1], w[t + 2], w[t + 3]
+                we, wf, wg, wh = w[t + 4], w[t + 5], w[t + 6], w[t + 7]
+                for n in range(length):
+                    total[n] += (wa * a[n] + wb * b[n] + wc * c[n] + wd * d[n]) + (
+                        we * e[n] + wf * f[n] + wg * g[n] + wh * h[n]
+                    )
+            for t in range(num_taps - num_taps % 8, num_taps):
+                a, wa = pixels[starts[t] + i * row :][:length], w[t]
+                for n in range(length):
+                    total[n] += wa * a[n]
+
+
+@_compile(fastmath=_ANY_ORDER)
+def correlate_grads(images: Any, starts: Any, grads: Any, grads_wrt_weights: Any) -> None:
+    """Adds to the gradients with respect to the weights of `correlate`, eight taps at a time.
+
+    Args:
+        images: As of `correlate`.
+        starts: As of `correlate`.
+        grads: Gradients with respect to `sums`, of their shape.
+        grads_wrt_weights: Shape (num_output_channels, num_taps), to be added to.
+    """
+    num_output_channels, output_height, length = grads.shape
+    num_taps, row = len(starts), images.shape[2]
+    pixels = images.ravel()
+    for i in range(output_height):
+        for o in range(num_output_channels):
+            grad, total = grads[o, i], grads_wrt_weights[o]
+            for t in range(0, num_taps - 7, 8):
+                a = pixels[starts[t] + i * row :][:length]
+                b = pixels[starts[t + 1] + i * row :][:length]
+                c = pixels[starts[t + 2] + i * row :][:length]
+                d = pixels[starts[t + 3] + i * row :][:length]
+                e = pixels[starts[t + 4] + i * row :][:length]
+                f = pixels[starts[t + 5] + i * row :][:length]
+                g = pixels[starts[t + 6] + i * row :][:length]
+                h = pixels[starts[t + 7] + i * row :][:length]
+                sa = sb = sc = sd = se = sf = sg = sh = grads.dtype.type(0)
+                for n in range(length):
+                    sa += grad[n] * a[n]
+                    sb += grad[n] * b[n]
+                    sc += grad[n] * c[n]
+                    sd += grad[n] * d[n]
+                    se += grad[n] * e[n]
+                    sf += grad[n] * f[n]
+                    sg += grad[n] * g[n]
+                    sh += grad[n] * h[n]
+                total[t] += sa
+                total[t + 1] += sb
+                total[t + 2] += sc
+                total[t + 3] += sd
+                total[t + 4] += se
+                total[t + 5] += sf
+                total[t + 6] += sg
+                total[t + 7] += sh
+            for t in range(num_taps - num_taps % 8, num_taps):
+                a = pixels[starts[t] + i * row :][:length]
+                sa = grads.dtype.type(0)
+                for n in range(length):
+                    sa += grad[n] * a[n]
+                total[t] += sa
+
+
+@_compile()
+def unfold(rows: Any, num_channels: int, patches: Any) -> None:
+    """Copies the patch under each output pixel.
+
+    Args:
+        rows: Shape (batch_size, height, width * num_channels): images with channels last.
+        num_channels: At least 1.
+        patches: Shape (batch_size, output_height, output_width, kernel_height,
+            kernel_width * num_channels), to be filled.
+    """
+    batch_size, output_height, output_width, kernel_height, run = patches.shape
+    for image in range(batch_size):
+        for i in range(output_height):
+            for j in range(output_width):
+                for p in range(kernel_height):
+                    source = rows[image, i + p, j * num_channels : j * num_channels + run]
+                    target = patches[image, i, j, p]
+                    for n in range(run):
+                        target[n] = source[n]
+
+
+@_compile()
+def fold(patches: Any, num_channels: int, rows: Any) -> None:
+    """Adds patches up where `unfold` copies them from.
+
+    Args:
+        patches: As of `unfold`.
+        num_channels: As of `unfold`.
+        rows: As of `unfold`, to be added to.
+    """
+    batch_size, output_height, output_width, kernel_height, run = patches.shape
+    for image in range(batch_size):
+        for i in range(output_height):
+            for j in range(output_width):
+                for p in range(kernel_height):
+                    target = rows[image, i + p, j * num_channels : j * num_channels + run]
+                    source = patches[image, i, j, p]
+                    for n in range(run):
+                        target[n] += source[n]
+
+
+@_compile()
+def fold_rows(patches: Any, images: Any) -> None:
+    """Adds patches, with pixels last, up where they come from.
+
+    Args:
+        patches: Shape (batch_size, num_channels, kernel_width, kernel_height, output_height,
+            output_width).
+        images: Shape (batch_size, num_channels, height, width), to be added to.
+    """
+    batch_size, num_channels, kernel_width, kernel_height, output_height, run = patches.shape
+    for image in range(batch_size):
+        for c in range(num_channels):
+            for q in range(kernel_width):
+                for p in range(kernel_height):
+                    for i in range(output_height):
+                        target = images[image, c, i + p, q : q + run]
+                        source = patches[image, c, q, p, i]
+                        for n in range(run):
+                            target[n] += source[n]
