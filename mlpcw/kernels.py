@@ -86,8 +86,9 @@ _ANY_ORDER = {"reassoc", "contract"}
 def correlate(images: Any, starts: Any, weights: Any, sums: Any) -> None:
     """Adds up shifted copies of images: what each row of weights makes of the pixels around.
 
-    With eight taps (a weight and a shift) in each pass over a row of the output, a third of the
-    time of one tap a pass (`benchmarks/convolution.py` prints what this makes of a convolution).
+    Eight taps (a weight and a shift) in each pass over a row of the output take half the time of
+    one tap a pass: there is less to load and store. One channel to one, 5 x 5 to 15 x 15, this is
+    2.5 to 3 times as fast as what NumPy does best (`benchmarks/convolution.py`).
 
     Args:
         images: Shape (num_input_channels, height, width * batch_size): for each pixel its value in
@@ -178,7 +179,7 @@ def correlate_grads(images: Any, starts: Any, grads: Any, grads_wrt_weights: Any
 
 @_compile()
 def unfold(rows: Any, num_channels: int, patches: Any) -> None:
-    """Copies the patch under each output pixel.
+    """Copies the patch under each output pixel; with `fold`, 0.6 of the time of 16 -> 32 channels.
 
     Args:
         rows: Shape (batch_size, height, width * num_channels): images with channels last.
