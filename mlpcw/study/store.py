@@ -3,7 +3,8 @@
 A run's file is `<folder>/<part>/<arm>/<seed>.json`. It holds the whole arm, the curves, the figures
 at the end and where it all came from, readable and the same to the byte for the same content:
 sorted keys, a curve a line, floats in their shortest form that reads back exactly. A digest of the
-content stands in the file, so that one changed digit is noticed.
+content stands in the file, and a file must read as the store writes it, so that one changed digit
+anywhere is noticed.
 
 What the store finds of a run is one of four states: *done*; *missing*; *damaged*, when the file is
 not a whole record of this run; *stale*, when the record is whole but the code, or the arm, now does
@@ -17,6 +18,7 @@ import json
 import math
 import os
 import re
+import stat
 import sys
 import tempfile
 import time
@@ -32,6 +34,9 @@ from mlpcw.study.arms import Arm, arms, seeds
 SCHEMA = 1
 PROBE_TOLERANCE = 1e-9
 """Largest relative difference of a probe that counts as the same behaviour."""
+
+MAX_BYTES = 2**24
+"""The most bytes that the file of a record may have; the longest of this book has 9000."""
 
 LEFT_OVER_AFTER = 3600
 """Seconds after which a temporary file is what a killed process has left; a write takes one."""
@@ -159,7 +164,7 @@ class Store:
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(dumps(record | {"digest": _digest(record)}))
+                file.write(sealed(record))
                 file.flush()
                 os.fsync(file.fileno())
             os.chmod(temporary, 0o644)
@@ -238,12 +243,18 @@ def read_record(path: Path) -> Record:
         DamagedRecordError: If it is not a whole record; the sentence says what is wrong.
     """
     try:
-        record = json.loads(path.read_text("utf-8"), parse_constant=_refuse_constant)
-        # Records of before there were digests have none.
+        _refuse_no_file(path.stat())
+        text = path.read_text("utf-8")
+        record = json.loads(text, parse_constant=_refuse_constant)
         digest = record.pop("digest", None) if isinstance(record, dict) else None
         check_record(record)
-        if digest is not None and digest != _digest(record):
+        if digest is None:
+            raise DamagedRecordError("it has no digest")
+        if digest != _digest(record):
             raise DamagedRecordError("its content is not the one that its digest was taken of")
+        # Two texts may say the same: the last digit of a float can be changed in vain.
+        if text != sealed(record):
+            raise DamagedRecordError("it is not written as the store writes its content")
     except FileNotFoundError:
         raise
     except DamagedRecordError as error:
@@ -255,6 +266,21 @@ def read_record(path: Path) -> Record:
     else:
         return record
     raise DamagedRecordError(f"{path} {reason}")
+
+
+def _refuse_no_file(status: os.stat_result) -> None:
+    """Refuses what could be waited for, or read, without end."""
+    if not stat.S_ISREG(status.st_mode):
+        raise DamagedRecordError("it is no plain file")
+    if status.st_size > MAX_BYTES:
+        raise DamagedRecordError(
+            f"its file has {status.st_size} bytes, a record has at most {MAX_BYTES}"
+        )
+
+
+def sealed(record: Record) -> str:
+    """A record as it stands in its file: as `dumps` writes it, with its digest."""
+    return dumps(record | {"digest": _digest(record)})
 
 
 def _digest(record: Record) -> str:
