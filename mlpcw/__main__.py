@@ -65,13 +65,15 @@ def _store(results: Path | None, profile: str, epochs: int = 0):
     return Store(results or default_results(), profile, epochs)
 
 
+def _problem(finding, what_is_done: str = "") -> str:
+    """A sentence on a run that is stale or damaged."""
+    run = f"{finding.arm.key} with seed {finding.seed}"
+    return f"{finding.state.value}{what_is_done}: {run}: {finding.reason}"
+
+
 def _problems(findings: list) -> list[str]:
     """A sentence for each run that is stale or damaged."""
-    return [
-        f"{each.state.value}: {each.arm.key} with seed {each.seed}: {each.reason}"
-        for each in findings
-        if each.reason
-    ]
+    return [_problem(each) for each in findings if each.reason]
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -127,8 +129,8 @@ def run(
         findings = store.find_all(parts, seeds)
         lacking = [each for each in findings if each.state is not State.DONE]
         for each in lacking:
-            if each.state is State.DAMAGED:
-                click.echo(f"damaged, trained again: {each.reason}", err=True)
+            if each.reason:
+                click.echo(_problem(each, ", trained again"), err=True)
         needs_mnist = any(each.arm.data == "mnist" for each in lacking)
         if needs_mnist and not mnist.available():
             store.check_writable()  # before anything is fetched in vain

@@ -219,7 +219,8 @@ def data_folder(data_dir: str | os.PathLike | None = None) -> Path:
     """
     given = os.environ.get("MLPCW_DATA_DIR") if data_dir in (None, "") else data_dir
     if given:
-        return Path(given).expanduser().resolve()
+        # Of `os.path`, which leaves the name of an unknown user as it is: `Path` raises.
+        return Path(os.path.expanduser(given)).resolve()
     from pooch import os_cache
 
     return os_cache("mlpcw").expanduser().resolve() / "mnist"

@@ -266,9 +266,21 @@ def test_run_names_a_damaged_record_and_trains_it_again(tmp_path, here):
     path = kept.path(arms.find("quick", "part1/none"), 1)
     path.write_text(path.read_text("utf-8")[:500], encoding="utf-8")
     result = run("run", "--profile", "quick", "--results", tmp_path)
-    assert f"damaged, trained again: {path} is not a readable record: " in result.stderr
+    sentence = f"damaged, trained again: part1/none with seed 1: {path} is not a readable record: "
+    assert result.stderr.startswith(sentence)
     assert here == ["part1/none"]
     assert result.stdout == f"{NUM_QUICK} of {NUM_QUICK} runs are stored in {kept.folder}\n"
+    assert {finding.state for finding in kept.find_all()} == {State.DONE}
+
+
+def test_run_names_a_stale_record_and_trains_it_again(tmp_path, here):
+    kept = quick_store(tmp_path)
+    arm = arms.find("quick", "part1/none")
+    kept.write(forged(arm, 1) | {"probe": {}})
+    result = run("run", "--profile", "quick", "--results", tmp_path)
+    sentence = "stale, trained again: part1/none with seed 1: its probe has loss None, the code now"
+    assert result.stderr.startswith(sentence)
+    assert here == ["part1/none"]
     assert {finding.state for finding in kept.find_all()} == {State.DONE}
 
 
@@ -458,7 +470,7 @@ def test_a_short_replay_trains_now_and_stores_nothing(
     )
     assert result.stdout.splitlines() == [
         "part1/none                   15 of  15 printed values of its log",
-        "part3/nn                    2016 printed nothing to compare with",
+        "part3/nn                    2016 printed only the values after all 100 epochs, in a table",
     ]
     assert sorted(replayed.folder.parent.rglob("*")) == before
 

@@ -275,6 +275,8 @@ def test_data_folder_is_absolute(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     assert mnist.data_folder("here") == tmp_path / "here"
     assert mnist.data_folder("~/there") == tmp_path / "there"
+    unknown = "~nobody-of-this-name/there"
+    assert mnist.data_folder(unknown) == tmp_path / unknown
 
 
 def test_available_needs_all_four_files(little_folder):
