@@ -535,6 +535,42 @@ def test_verify_names_what_is_damaged_stale_foreign_or_of_other_data(tmp_path):
     assert summary == f"67 of {NUM_QUICK + 1} runs are stored and good, 0 are missing, 5 problems"
 
 
+def test_verify_trains_runs_again_and_says_which_and_how_they_compare(tmp_path, here):
+    quick_store(tmp_path)
+    options = ("--profile", "quick", "--results", tmp_path)
+    lines = run("verify", *options, "--retrain", 2).stdout.splitlines()
+    assert lines[1] == f"trained again, drawn at random from {NUM_QUICK} runs:"
+    keys = [line.split(" with seed ")[0] for line in lines[2:4]]
+    assert sorted(keys) == sorted(here)
+    assert all(line.endswith(": identical") for line in lines[2:4])
+    assert lines[4:] == ["2 of 2 are confirmed"]
+
+
+def test_verify_of_a_run_that_comes_out_otherwise_is_exit_status_1(tmp_path, here, monkeypatch):
+    kept = Store(tmp_path, "quick")
+    arm = arms.find("quick", "part3/nn")
+    kept.write(forged(arm, 1) | {"test": {"error": 0.5, "acc": 0.25}})
+    before = kept.path(arm, 1).read_bytes()
+    options = ("--profile", "quick", "--results", tmp_path, "--retrain", 5)
+    lines = run("verify", *options, status=1).stdout.splitlines()
+    assert lines[0].startswith("1 of 69 runs are stored and good")
+    assert lines[2].startswith("part3/nn with seed 1: differs: ")
+    assert lines[3] == "0 of 1 are confirmed"
+    assert kept.path(arm, 1).read_bytes() == before
+
+
+def test_verify_without_mnist_cannot_train_again(tmp_path, no_mnist):
+    kept = Store(tmp_path / "results", "full")
+    kept.write(forged(arms.find("full", "part3/nn"), arms.SEED_2016))
+    result = run("verify", "--results", tmp_path / "results", "--retrain", 1, status=1)
+    assert result.stderr.startswith(f"Error: MNIST is not in {no_mnist}: ")
+
+
+@pytest.mark.parametrize("value", ["-1", "some"])
+def test_verify_refuses_a_wrong_number_of_runs_to_train_again(value):
+    assert "Invalid value for '--retrain'" in run("verify", "--retrain", value, status=2).stderr
+
+
 def test_verify_leaves_every_file_as_it_is(tmp_path):
     kept = quick_store(tmp_path)
     kept.find_all()[0].path.write_text("{", encoding="utf-8")
