@@ -68,6 +68,16 @@ def forged(arm: arms.Arm, seed: int = 0) -> dict:
     }
 
 
+def wait_until(condition, seconds: float = 120) -> bool:
+    """Waits for a condition; whether it came true."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.02)
+    return True
+
+
 # ---- Trainings that worker processes find by their name -------------------------------------
 
 

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 from click.testing import CliRunner
-from runs import Inline, apart_from_times, forged, quick_arm, record_of
+from runs import apart_from_times, forged, quick_arm, record_of
 
 import mlpcw
 from mlpcw import mnist
@@ -36,20 +36,6 @@ def no_mnist(monkeypatch, tmp_path):
     folder = tmp_path / "no mnist"
     monkeypatch.setenv("MLPCW_DATA_DIR", str(folder))
     return folder
-
-
-@pytest.fixture
-def here(monkeypatch):
-    """Trains in this thread; the keys of what is trained. The records are forged."""
-    keys = []
-
-    def train(arm, seed):
-        keys.append(arm.key)
-        return forged(arm, seed)
-
-    monkeypatch.setattr(runner, "train", train)
-    monkeypatch.setattr(runner, "default_executor", lambda *_: Inline())
-    return keys
 
 
 def run(*arguments, status=0):

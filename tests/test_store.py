@@ -9,7 +9,6 @@ import dataclasses
 import json
 import math
 import os
-import resource
 import shutil
 import stat
 import time
@@ -181,21 +180,6 @@ def test_a_write_that_fails_leaves_the_old_file_alone(kept, path, monkeypatch, s
     monkeypatch.setattr(os, step, how)
     with pytest.raises(error):
         kept.write(record)
-    assert files(kept) == [path]
-    assert path.read_bytes() == before
-
-
-def test_a_disk_that_fills_up_in_the_middle_leaves_the_old_file_alone(kept, path):
-    before = path.read_bytes()
-    record = forged(ARM)
-    record["weights"]["counts"] = [1] * 5000
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (8000, limits[1]))
-    try:
-        with pytest.raises(OSError):
-            kept.write(record)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert files(kept) == [path]
     assert path.read_bytes() == before
 
@@ -896,6 +880,24 @@ def test_what_a_killed_process_left_is_removed_once_it_is_old(kept, path):
     os.utime(path, (long_ago, long_ago))
     kept.check_writable()
     assert sorted(path.parent.iterdir()) == [under_way, path]
+
+
+def test_what_is_being_written_is_not_removed_however_old_a_clock_that_jumped_says_it_is(
+    kept, path, monkeypatch
+):
+    right, removed = os.replace, []
+
+    def replace(temporary, place):
+        long_ago = time.time() - 2 * store.LEFT_OVER_AFTER
+        os.utime(temporary, (long_ago, long_ago))
+        kept.check_writable()
+        removed.append(not Path(temporary).exists())
+        right(temporary, place)
+
+    monkeypatch.setattr(os, "replace", replace)
+    kept.write(forged(ARM))
+    assert removed == [False]
+    assert files(kept) == [path]
 
 
 def test_the_usual_folder_is_beside_the_package():

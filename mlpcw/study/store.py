@@ -11,8 +11,10 @@ not a whole record of this run; *stale*, when the record is whole but the code, 
 something else. A damaged or stale file is left in place until a new run replaces it.
 """
 
+import contextlib
 import dataclasses
 import enum
+import fcntl
 import hashlib
 import json
 import math
@@ -164,11 +166,13 @@ class Store:
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                with contextlib.suppress(OSError):  # a file system without locks
+                    fcntl.flock(file, fcntl.LOCK_EX)  # until it is closed: see `_is_left_over`
                 file.write(sealed(record))
                 file.flush()
                 os.fsync(file.fileno())
-            os.chmod(temporary, 0o644)
-            os.replace(temporary, path)
+                os.chmod(temporary, 0o644)
+                os.replace(temporary, path)
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
@@ -215,13 +219,28 @@ class Store:
             with tempfile.TemporaryFile(dir=self.folder):
                 pass
             for path in self.folder.glob("*/*/.*.tmp"):
-                if path.stat().st_mtime < time.time() - LEFT_OVER_AFTER:
+                if _is_left_over(path):
                     path.unlink(missing_ok=True)
         except OSError as error:
             raise ValueError(
                 f"results must be a folder that can be written to, got {self.folder}:"
                 f" {error.strerror}"
             ) from None
+
+
+def _is_left_over(path: Path) -> bool:
+    """Whether a temporary file is what a killed process has left.
+
+    It is old, by a clock that may have jumped, and no process holds the lock of one that writes.
+    """
+    try:
+        with path.open("rb") as file:
+            old = os.fstat(file.fileno()).st_mtime < time.time() - LEFT_OVER_AFTER
+            if old:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return old
+    except OSError:  # it is being written, or just was, or the file system has no locks
+        return False
 
 
 def dumps(value: Any, indent: int = 0) -> str:
@@ -316,6 +335,8 @@ def check_record(record: Any) -> None:
     _check_curves(record["curves"], arm)
     _check_numbers("test", record["test"], {"error", "acc"})
     _check_numbers("seconds", record["seconds"], {"wall", "cpu"})
+    if min(record["seconds"].values()) < 0:
+        raise DamagedRecordError("its seconds has a value below 0")
     _check_weights(record["weights"])
     if not isinstance(record["probe"], dict) or not isinstance(record["provenance"], dict):
         raise DamagedRecordError("its probe or its provenance is not an object")
