@@ -9,12 +9,11 @@ import subprocess
 import sys
 
 import pytest
-from click.testing import CliRunner
-from runs import apart_from_times, forged, quick_arm, record_of
+from runs import apart_from_times, forged, quick_arm, quick_store, record_of
+from runs import command as run
 
 import mlpcw
 from mlpcw import mnist
-from mlpcw.__main__ import main
 from mlpcw.study import arms, replay, runner, store, training
 from mlpcw.study.store import State, Store
 
@@ -36,23 +35,6 @@ def no_mnist(monkeypatch, tmp_path):
     folder = tmp_path / "no mnist"
     monkeypatch.setenv("MLPCW_DATA_DIR", str(folder))
     return folder
-
-
-def run(*arguments, status=0):
-    """Runs a command in this process and checks its exit status; what it printed."""
-    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
-    if result.exception and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    assert result.exit_code == status, result.output
-    return result
-
-
-def quick_store(folder):
-    """A folder in which all runs of the quick profile are stored and good."""
-    kept = Store(folder, "quick")
-    for finding in kept.find_all():
-        kept.write(forged(finding.arm, finding.seed))
-    return kept
 
 
 # ---- As a whole -----------------------------------------------------------------------------

@@ -218,24 +218,6 @@ def test_a_run_without_a_file_is_missing(kept):
 # ---- Damaged --------------------------------------------------------------------------------
 
 
-def test_a_record_cut_short_anywhere_is_damaged(kept, path):
-    whole = path.read_bytes()
-    for length in range(len(whole)):
-        path.write_bytes(whole[:length])
-        damaged(kept, path)
-
-
-@given(st.integers(min_value=0))
-def test_a_record_with_a_flipped_bit_is_damaged(folder, number):
-    kept = Store(folder, "quick", 1)
-    path = kept.write(forged(ARM))
-    content = bytearray(path.read_bytes())
-    place, bit = divmod(number % (8 * len(content)), 8)
-    content[place] ^= 1 << bit
-    path.write_bytes(content)
-    damaged(kept, path)
-
-
 @pytest.mark.parametrize(
     ("before", "after"),
     [
