@@ -52,8 +52,8 @@ WHICH_SETS = ("train", "valid", "test")
 NUM_TRAIN = 50_000
 """How many of MNIST's 60 000 training images are `train`; those after them are `valid`."""
 
-MAX_BYTES = 2**28
-"""The most that `read_idx` takes from one file, in bytes: five times MNIST's largest."""
+MAX_BYTES = 2**26
+"""The most that `read_idx` takes from one file, in bytes: 1.4 times MNIST's largest."""
 
 DIGITS_SEED = 1797
 """Fixes the order and the split of `digits`; another value is another data set."""

@@ -135,7 +135,7 @@ BAD_FILES = {
         {},
         "found a header of shape (0, 28, 28), 0 bytes, expected 1 to",
     ),
-    "promises too much": (HUGE, {}, f"{(2**32 - 1) ** 3} bytes, expected 1 to {2**28} bytes"),
+    "promises too much": (HUGE, {}, f"{(2**32 - 1) ** 3} bytes, expected 1 to {2**26} bytes"),
     "cut short": (CONTENT[:-7], {}, "found 53 bytes after the header, expected 60: cut short"),
     "header alone": (CONTENT[:16], {}, "found 0 bytes after the header, expected 60: cut short"),
     "goes on": (CONTENT + b"\0", {}, "found more than 60 bytes after the header, expected no more"),
@@ -201,7 +201,7 @@ def peak_bytes(path: Path, **known) -> int:
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzipped"])
-@pytest.mark.parametrize("shape", [(2**31, 512, 1), (2**28, 1, 1)], ids=["2^40", "2^28"])
+@pytest.mark.parametrize("shape", [(2**31, 512, 1), (2**26, 1, 1)], ids=["2^40", "2^26"])
 def test_a_false_header_takes_no_memory(write, pack, shape):
     path = write(pack(HEADER + struct.pack(">III", *shape) + bytes(1000)))
     assert peak_bytes(path) < 4 * 2**20
@@ -209,7 +209,7 @@ def test_a_false_header_takes_no_memory(write, pack, shape):
 
 @pytest.mark.parametrize(
     ("shape", "known"),
-    [((10, 28, 28), {}), ((2**31, 512, 1), {}), ((2**27, 1, 1), {"shape": (10, 28, 28)})],
+    [((10, 28, 28), {}), ((2**31, 512, 1), {}), ((2**26, 1, 1), {"shape": (10, 28, 28)})],
     ids=["small header", "large header", "known shape"],
 )
 def test_a_gzip_bomb_takes_no_memory(write, shape, known):
