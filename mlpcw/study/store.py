@@ -198,8 +198,8 @@ class Store:
         if "mnist" in needed and mnist.available():
             digests["mnist"] = mnist.load().digest
         return [
-            f"other data: {each.path} was trained on {each.arm.data} with digest {_printable(held)},"
-            f" not {digests[each.arm.data]}"
+            f"other data: {each.path} was trained on {each.arm.data} with digest"
+            f" {_printable(held)}, not {digests[each.arm.data]}"
             for each in self.find_all() + self.find_more()
             if each.state is State.DONE and each.arm.data in digests
             for held in [each.record["provenance"].get("data_digest")]
