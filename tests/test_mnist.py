@@ -602,6 +602,8 @@ class Mirror(http.server.BaseHTTPRequestHandler):
             self.wfile.flush()
             if self.server.stalls:
                 self.server.released.wait(30)
+            while self.server.trickles and not self.server.released.wait(0.02):
+                self.wfile.write(b"\0")
         except ConnectionError:
             pass  # the client has had enough
 
@@ -617,10 +619,11 @@ def mirror(little_mnist):
     """
     servers = []
 
-    def start(answers=None, stalls=False):
+    def start(answers=None, stalls=False, trickles=False):
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Mirror)
         server.answers = good_answers(little_mnist) | (answers or {})
-        server.asked, server.stalls, server.released = [], stalls, threading.Event()
+        server.asked, server.stalls, server.trickles = [], stalls, trickles
+        server.released = threading.Event()
         server.address = f"http://127.0.0.1:{server.server_port}/mnist/"
         threading.Thread(target=server.serve_forever, args=(0.01,)).start()
         servers.append(server)
@@ -687,6 +690,13 @@ BAD_ANSWERS = {
     "nonsense": (200, {"Content-Length": "much"}, b"", "'much'"),
     "moved": (302, {"Location": "/elsewhere"}, b"", "404 Client Error"),
     "circle": (302, {"Location": f"/{FIRST}.gz"}, b"", "redirects"),
+    "a file": (302, {"Location": "file:///etc/hosts"}, b"", "found a redirection to file:///etc/h"),
+    "ftp": (
+        302,
+        {"Location": "ftp://127.0.0.1/x"},
+        b"",
+        "found a redirection to ftp://127.0.0.1/x",
+    ),
 }
 
 
@@ -783,6 +793,29 @@ def test_a_killed_download_leaves_no_file_that_looks_good(mirror, little_mnist, 
     assert len(mnist.verify(tmp_path)) == 4
 
 
+@pytest.mark.parametrize("length", [None, 10**5], ids=["of no length", "of some length"])
+@pytest.mark.parametrize("how", ["stalls", "trickles"])
+def test_a_slow_mirror_is_passed_over(mirror, little_mnist, tmp_path, monkeypatch, how, length):
+    monkeypatch.setattr(mnist, "SECONDS_OF_SILENCE", 0.3)
+    monkeypatch.setattr(mnist, "SECONDS_A_FILE", 0.6)
+    half = gzip.compress(little_mnist[FIRST])[:-20]
+    answer = {f"{FIRST}.gz": (200, {"Content-Length": length}, half)}
+    slow, good = mirror(answer, **{how: True}), mirror()
+    start = time.monotonic()
+    mnist.download(tmp_path, progress=False, mirrors=[slow.address, good.address])
+    assert time.monotonic() - start < 20
+    assert good.asked[0] == f"/mnist/{FIRST}.gz"
+    assert len(mnist.verify(tmp_path)) == 4
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_a_download_that_has_ended_waits_for_nothing(mirror, tmp_path):
+    bad = mirror({f"{FIRST}.gz": (404, {}, b"")})
+    mnist.download(tmp_path, progress=False, mirrors=[bad.address, mirror().address])
+    timers = [each for each in threading.enumerate() if isinstance(each, threading.Timer)]
+    assert all(timer.finished.is_set() for timer in timers)
+
+
 def test_the_mirrors_are_two_and_https(monkeypatch, little_mnist, tmp_path):
     assert len(mnist.MIRRORS) == 2
     assert all(re.fullmatch(r"https://[\w./-]+/mnist/", mirror) for mirror in mnist.MIRRORS)
@@ -797,7 +830,7 @@ def test_the_mirrors_are_asked_in_turn(monkeypatch, little_mnist, tmp_path):
 
     def refuse(self, url, output_file, pooch):
         asked.append(url)
-        assert self.kwargs["hooks"] == {"response": mnist._stay_with_https}
+        assert self.kwargs["hooks"]["response"][0] is mnist._stay_with_https
         raise OSError("closed")
 
     monkeypatch.setattr(pooch.HTTPDownloader, "__call__", refuse)
@@ -814,7 +847,16 @@ def test_the_mirrors_are_asked_in_turn(monkeypatch, little_mnist, tmp_path):
         ("https://a/x", "https://b/x", False),
         ("https://a/x", "/y", False),
         ("https://a/x", None, False),
+        ("https://a/x", "//b/y", False),
+        ("https://a/x", "?y", False),
+        ("https://a/x", "file:///etc/hosts", True),
+        ("https://a/x", "FTP://b/x", True),
+        ("https://a/x", "data:,x", True),
+        ("https://a/x", "ht\ttp://b/x", True),
+        ("https://a/x", "\x01http://b/x", True),
+        ("https://a/x", "http:y", True),
         ("http://127.0.0.1/x", "http://127.0.0.1/y", False),
+        ("http://127.0.0.1/x", "file:///etc/hosts", True),
     ],
 )
 def test_a_redirection_must_stay_with_https(url, location, refused):
