@@ -215,6 +215,15 @@ def test_run_refuses_what_is_no_number_of_things(option, value):
     assert value in result.stderr
 
 
+@pytest.mark.parametrize("name", ["seeds", "epochs"])
+@pytest.mark.parametrize("value", [10_001, 10**30])
+def test_run_refuses_more_than_anyone_can_mean(tmp_path, name, value):
+    options = ("--profile", "quick", "--results", tmp_path)
+    result = run("run", *options, f"--{name}", value, status=2)
+    assert f"{name} must be a whole number in [0, 10000], got {value}" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_run_refuses_more_seeds_than_2016_had(tmp_path):
     result = run("run", "--seeds", 3, "--results", tmp_path, status=2)
     assert "seeds must be 0 or 1 for part1/none" in result.stderr

@@ -1,6 +1,9 @@
 """What a notebook asks for: its parameters are checked by name, its runs are found or trained."""
 
 import math
+import os
+import subprocess
+import sys
 import types
 from pathlib import Path
 
@@ -132,6 +135,27 @@ def test_code_in_a_parameter_is_only_a_name_of_a_folder(tmp_path):
     with pytest.raises(MissingRunsError):
         notebook.open_results(names, "part1")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_code_that_papermill_hands_over_is_refused_and_never_run(tmp_path):
+    """End to end: papermill writes the parameter into a cell, quotes, line ends and all."""
+    for needed in ("papermill", "ipykernel", "myst_nb"):
+        pytest.importorskip(needed)
+    code = f'quick"\n__import__("os").mkdir("{tmp_path}/owned")  # \\'
+    root = store.repository_root()
+    source, output = root / "book" / "part3_convolution.ipynb", tmp_path / "out.ipynb"
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "papermill", source, output, "--cwd", root / "book"),
+            *("--no-progress-bar", "--parameters_raw", "profile", code),
+        ],
+        env=os.environ | {"PYTHONPATH": str(root), "JUPYTER_PREFER_ENV_PATH": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert f"ValueError: profile must be one of full, quick, got {code!r}" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["out.ipynb"]
 
 
 # ---- Results --------------------------------------------------------------------------------
