@@ -494,6 +494,16 @@ def test_a_record_of_another_setting_is_stale_and_the_setting_named(kept):
     assert finding.record is not None
 
 
+def test_another_setting_without_end_is_named_in_short(kept):
+    record = forged(ARM)
+    record["arm"]["hidden_dims"] = [10**400, 10**400]
+    kept.write(record)
+    finding = kept.find(ARM, 0)
+    assert finding.state is State.STALE
+    assert finding.reason.startswith("its arm has hidden_dims [1000000")
+    assert finding.reason.endswith("000 ..., now it is [100, 100]")
+
+
 @pytest.mark.parametrize("name", ["loss", "weights"])
 def test_a_probe_that_differs_by_a_hundred_millionth_is_stale(kept, name):
     record = copy.deepcopy(forged(ARM))

@@ -399,7 +399,7 @@ def _stale_because(record: Record, arm: Arm) -> str:
     changed = sorted(name for name in wanted if was[name] != wanted[name])
     if changed:
         name = changed[0]
-        return f"its arm has {name} {was[name]}, now it is {wanted[name]}"
+        return f"its arm has {name} {_printable(was[name])}, now it is {wanted[name]}"
     probe = training.probe(arm)
     for name, value in probe.items():
         held = record["probe"].get(name)
