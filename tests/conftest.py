@@ -28,6 +28,7 @@ hypothesis.settings.register_profile("fixed", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("fixed")
 
 COUNTS = pytest.StashKey[dict[str, dict[str, collections.Counter]]]()
+COMMIT = pytest.StashKey[str]()
 LONG_COMMANDS = {"faults": "make faults", "fuzz": "make fuzz"}
 
 
@@ -38,6 +39,8 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     config.addinivalue_line("markers", "needs_mnist: skipped where MNIST is not at hand")
     config.stash[COUNTS] = {}
+    if config.getoption("--long"):
+        config.stash[COMMIT] = kept.commit()
 
 
 def pytest_runtest_setup(item):
@@ -69,7 +72,8 @@ def pytest_terminal_summary(terminalreporter, exitstatus, config):
             done = ", ".join(f"{number:g} {name}" for name, number in counter.items())
             terminalreporter.write_line(f"{scenario}: {done}")
         if config.getoption("--long") and exitstatus == 0:
-            path = kept.keep(topic, LONG_COMMANDS[topic], scenarios)
+            commit = config.stash[COMMIT]
+            path = kept.keep(topic, LONG_COMMANDS[topic], commit, scenarios)
             terminalreporter.write_line(f"kept in {path}")
 
 

@@ -14,12 +14,18 @@ from mlpcw.study import runner, store
 FOLDER = store.default_results() / "trust"
 
 
-def keep(name: str, command: str, figures: dict[str, Any]) -> Path:
+def commit() -> str:
+    """The commit of the code, to be asked for before the tests begin."""
+    return runner._commit()
+
+
+def keep(name: str, command: str, commit: str, figures: dict[str, Any]) -> Path:
     """Writes the figures of a run of the tests, with where they come from.
 
     Args:
         name: The topic, which names the file.
         command: What makes the file again, from the root of the repository.
+        commit: What `commit` said before the tests began.
         figures: What was counted; plain values that JSON can hold.
 
     Returns:
@@ -29,7 +35,7 @@ def keep(name: str, command: str, figures: dict[str, Any]) -> Path:
     path = FOLDER / f"{name}.json"
     origin = {
         "command": command,
-        "commit": runner._commit(),
+        "commit": commit,
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "python": platform.python_version(),
     }

@@ -796,10 +796,13 @@ def test_a_killed_download_leaves_no_file_that_looks_good(mirror, little_mnist, 
 
 
 @pytest.mark.parametrize("length", [None, 10**5], ids=["of no length", "of some length"])
-@pytest.mark.parametrize("how", ["stalls", "trickles"])
-def test_a_slow_mirror_is_passed_over(mirror, little_mnist, tmp_path, monkeypatch, how, length):
-    monkeypatch.setattr(mnist, "SECONDS_OF_SILENCE", 0.3)
-    monkeypatch.setattr(mnist, "SECONDS_A_FILE", 0.6)
+@pytest.mark.parametrize(
+    ("how", "limit"), [("stalls", "SECONDS_OF_SILENCE"), ("trickles", "SECONDS_A_FILE")]
+)
+def test_a_slow_mirror_is_passed_over(
+    mirror, little_mnist, tmp_path, monkeypatch, how, limit, length
+):
+    monkeypatch.setattr(mnist, limit, 0.5)
     half = gzip.compress(little_mnist[FIRST])[:-20]
     answer = {f"{FIRST}.gz": (200, {"Content-Length": length}, half)}
     slow, good = mirror(answer, **{how: True}), mirror()
