@@ -61,7 +61,7 @@ def damaged(kept, path):
     assert finding.record is None
     assert finding.reason.startswith(f"{path} ")
     assert finding.reason.isprintable()
-    assert len(finding.reason) < 600
+    assert len(finding.reason) < 900
     if before is not None:
         assert path.read_bytes() == before
     return finding.reason
@@ -300,6 +300,13 @@ def test_another_arm_s_record_is_damaged(kept, path):
 def test_another_seed_s_record_is_damaged(kept, path):
     overwrite(path, forged(ARM, seed=1))
     assert "holds the run part1/none with seed 1, not part1/none with 0" in damaged(kept, path)
+
+
+def test_another_run_s_record_is_named_in_short(kept, path):
+    record = forged(ARM, seed=10**4000)
+    record["arm"]["name"] = "z" * 5000
+    overwrite(path, record)
+    assert "holds the run part1/zzz" in damaged(kept, path)
 
 
 @pytest.mark.parametrize("schema", [2, 0, "1", True, 1.0, None])

@@ -387,10 +387,8 @@ def _refuse_constant(name: str) -> None:
 def _refuse_foreign(path: Path, record: Record, arm: Arm, seed: int) -> None:
     held = (record["arm"]["part"], record["arm"]["name"], record["seed"])
     if held != (arm.part, arm.name, seed):
-        raise DamagedRecordError(
-            f"{path} holds the run {held[0]}/{held[1]} with seed {held[2]}, not {arm.key} with"
-            f" {seed}"
-        )
+        run = f"{_printable(f'{held[0]}/{held[1]}')} with seed {_printable(held[2])}"
+        raise DamagedRecordError(f"{path} holds the run {run}, not {arm.key} with {seed}")
 
 
 def _stale_because(record: Record, arm: Arm) -> str:
