@@ -1,7 +1,9 @@
 # `make book` and `make test` set up all they need in .venv; nothing is installed elsewhere.
 #   make book                  the book, from the stored runs, strictly: every warning is an error
 #   make book PROFILE=quick    the same, with everything trained as it goes, on the embedded digits
-#   make test                  the whole test suite
+#   make test                  the whole test suite, faults and fuzz tests in short
+#   make faults, make fuzz     those two in full: minutes; what they count goes to results/trust
+#   make audit                 the lock held against the known vulnerabilities; needs the network
 #   make notebooks             the three parts through papermill, as notebook, HTML and script
 #   make bench                 all speeds, measured beside other libraries, into results/
 PYTHON  ?= python3
@@ -21,7 +23,7 @@ else
 export SOURCE_DATE_EPOCH
 endif
 
-.PHONY: setup book test notebooks bench lint lock clean
+.PHONY: setup book test faults fuzz audit notebooks bench lint lock clean
 
 setup: $(VENV)/up-to-date
 
@@ -41,6 +43,16 @@ book: setup
 
 test: setup
 	$(BIN)/python -m pytest --cov --cov-report=term
+
+faults fuzz: setup
+	$(BIN)/python -m pytest --long tests/$@
+
+# In an environment of its own, so that nothing of it is in the lock. Strict: a package that cannot
+# be looked up is a failure.
+audit:
+	$(PYTHON) -m venv _build/audit
+	_build/audit/bin/python -m pip install --quiet pip-audit
+	_build/audit/bin/pip-audit --requirement requirements.txt --require-hashes --disable-pip --strict
 
 notebooks: setup
 	mkdir -p _build/notebooks

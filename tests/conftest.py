@@ -1,26 +1,46 @@
-"""What the tests share: the `needs_mnist` marker, the digits in MNIST's place, fixed examples.
+"""What the tests share: markers, the digits in MNIST's place, fixed examples, counts.
 
 `@pytest.mark.needs_mnist` skips a test where MNIST is not at hand. Hypothesis draws the same
 examples in every run. BLAS has one thread, as in the processes that train: with more it adds up in
 another order, and the last digits differ.
+
+The tests of faults and the fuzz tests have a short version, which every run has, and with `--long`
+a full one. They count what they did; the counts are printed at the end, and those of a full
+version that has passed are kept in `results/trust/`.
 """
 
+import collections
 import os
+import time
 
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[name] = "1"  # before NumPy is loaded, which counts them then
 
 import hypothesis  # noqa: E402
+import kept  # noqa: E402
 import pytest  # noqa: E402
+from runs import Inline, forged  # noqa: E402
 
 from mlpcw import mnist  # noqa: E402
+from mlpcw.study import runner  # noqa: E402
 
 hypothesis.settings.register_profile("fixed", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("fixed")
 
+COUNTS = pytest.StashKey[dict[str, dict[str, collections.Counter]]]()
+COMMIT = pytest.StashKey[str]()
+LONG_COMMANDS = {"faults": "make faults", "fuzz": "make fuzz"}
+
+
+def pytest_addoption(parser):
+    parser.addoption("--long", action="store_true", help="the full faults and fuzz tests; kept")
+
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "needs_mnist: skipped where MNIST is not at hand")
+    config.stash[COUNTS] = {}
+    if config.getoption("--long"):
+        config.stash[COMMIT] = kept.commit()
 
 
 def pytest_runtest_setup(item):
@@ -29,6 +49,49 @@ def pytest_runtest_setup(item):
 
 
 @pytest.fixture
+def counts(request):
+    """What a scenario counts: a `Counter`, by the test's name, of things done to their number."""
+    topic = request.config.stash[COUNTS].setdefault(request.path.parent.name, {})
+    scenario = request.node.originalname.removeprefix("test_").replace("_", " ")
+    counter = topic.setdefault(scenario, collections.Counter())
+    start = time.perf_counter()
+    yield counter
+    counter["seconds"] += round(time.perf_counter() - start, 1)
+
+
+@pytest.fixture
+def full_version(request):
+    """Whether this is the full version of the long tests."""
+    return request.config.getoption("--long")
+
+
+def pytest_terminal_summary(terminalreporter, exitstatus, config):
+    for topic, scenarios in config.stash[COUNTS].items():
+        terminalreporter.section(topic)
+        for scenario, counter in scenarios.items():
+            done = ", ".join(f"{number:g} {name}" for name, number in counter.items())
+            terminalreporter.write_line(f"{scenario}: {done}")
+        if config.getoption("--long") and exitstatus == 0:
+            commit = config.stash[COMMIT]
+            path = kept.keep(topic, LONG_COMMANDS[topic], commit, scenarios)
+            terminalreporter.write_line(f"kept in {path}")
+
+
+@pytest.fixture
 def digits_for_mnist(monkeypatch):
     """Lets whatever loads MNIST have the embedded digits, which look the same from outside."""
     monkeypatch.setattr(mnist, "load", lambda data_dir=None: mnist.digits())
+
+
+@pytest.fixture
+def here(monkeypatch):
+    """Trains in this thread; the keys of what is trained. The records are forged."""
+    keys = []
+
+    def train(arm, seed):
+        keys.append(arm.key)
+        return forged(arm, seed)
+
+    monkeypatch.setattr(runner, "train", train)
+    monkeypatch.setattr(runner, "default_executor", lambda *_: Inline())
+    return keys
