@@ -369,7 +369,11 @@ def _draw_ratios(axes: Axes, rows: list[Row], group: str, limits: tuple[float, f
             axes.plot(row.to_reach, height, **_TARGET)
         place = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 9}
         axes.text(1.04, height, three_digits(row.ratio), **place)
-    names = [row.label if row.other == group else f"{row.label} · {row.other}" for row in rows]
+    names = [_words(row.label) for row in rows]
+    names = [
+        name if row.other == group else f"{name} · {row.other}"
+        for name, row in zip(names, rows, strict=True)
+    ]
     axes.set_yticks(range(len(rows)), names, fontsize=9)
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.set_xscale("log")
