@@ -48,10 +48,10 @@ def test_a_slower_epoch_is_not_called_faster():
 
 def test_the_runs_of_2016_are_in_the_answer_once_they_are_measured():
     row = rows(label="all runs of 2016", group=OF_2016, ours_s=600.0, other_s=7200.0, ratio=12.0)
-    figure = Figure(name="all_runs", work="all", value=10.0, unit="min", at_most=15.0)
+    figure = Figure(name="all_runs", work="all, by the clock", value=10.0, unit="min", at_most=15.0)
     measured = of(records=made_up(rows=row, figures=(figure,)))
     answer = performance.texts(measured)["perf_answer"].replace("\u00a0", " ")
-    assert "All runs of 2016 take 10.0 min here; in 2016 those with a log took 2.00 h." in answer
+    assert "take 10.0 min here, by the clock; in 2016 those with a log took 2.00 h." in answer
 
 
 def test_what_is_missed_is_said_by_how_much_and_why():

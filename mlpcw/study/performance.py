@@ -113,10 +113,11 @@ def _answer(measured: Measurements) -> str:
         )
     replayed = measured.figure("all_runs")
     if replayed:
+        how = replayed.work.split(", ")[-1]  # by the clock, or by records
         then = next(row for row in measured.rows() if row.label == "all runs of 2016")
         sentences.append(
-            f"All runs of 2016 take {seconds_text(60 * replayed.value)} here; in 2016 those with a"
-            f" log took {seconds_text(then.other_s)}."
+            f"All runs of 2016 take {seconds_text(60 * replayed.value)} here, {how}; in 2016 those"
+            f" with a log took {seconds_text(then.other_s)}."
         )
     return " ".join(sentences)
 
