@@ -29,7 +29,7 @@ EARLY_DIGITS = 6
 
 DEVIATIONS = 3.0
 """How far the accuracies of a run that drifts may end from the stored ones, in standard deviations
-of chance; 1.1 is measured for L1 10⁻³, which drifts most."""
+of chance; 1.0 is measured for L1 10⁻³, which drifts most."""
 
 NUM_IMAGES = {"mnist": 10_000, "digits": 397}
 """Images that an accuracy is counted on: of the smaller of the validation and the test set."""
