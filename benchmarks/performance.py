@@ -334,7 +334,7 @@ def measure_records(images, found):
 
 
 def measure_faithful(images, found):
-    """Trains all runs of 2016 anew, by the clock; it fails where printed digits are not the same."""
+    """Trains all runs of 2016 anew, by the clock; fails where printed digits are not the same."""
     if not mnist.available():
         return dict(skipped=["The runs of 2016 are not measured: MNIST is not there"])
     num_runs = sum(arm.part != "starts" for arm in Store(default_results(), "full").arms())
