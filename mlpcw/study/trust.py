@@ -6,6 +6,7 @@ topic that has not been run yet is said to be so wherever its counts would stand
 
 import dataclasses
 import math
+import re
 from collections.abc import Iterable
 
 from matplotlib.axes import Axes
@@ -202,7 +203,7 @@ def _answer(found: Evidence) -> str:
     if found.faults and found.fuzz:
         sentences.append(
             f"After {_number(num_faults(found))} faults, from killed processes and full disks to"
-            " single flipped bits, every good record was whole; and of"
+            " single flipped bits, every damage was named and every good record whole; and of"
             f" {_number(num_inputs(found))} files, most of them broken, each was refused or read"
             " right."
         )
@@ -430,7 +431,9 @@ def fault_table(found: Evidence) -> str:
     rows = []
     for name, scenario in SCENARIOS.items():
         counts = found.faults.figures.get(name)
-        done = "not run: impossible where it was counted" if counts is None else _counted(counts)
+        done = "not run: impossible where the others were"
+        if counts is not None:
+            done = _counted(counts, scenario.faults)
         rows.append([scenario.what, done, scenario.held])
     for name, counts in found.faults.figures.items():
         if name not in SCENARIOS:
@@ -438,11 +441,23 @@ def fault_table(found: Evidence) -> str:
     return _table("what was done | counted | what held after each", "lll", rows)
 
 
-def _counted(counts: Counts) -> str:
-    """Counts as a list, "74 kills of the parent; 24 interrupts"; times are left out."""
+def _counted(counts: Counts, first: Iterable[str] = ()) -> str:
+    """Counts as a list, "74 kills of the parent; 1 interrupt"; times are left out.
+
+    Args:
+        counts: The counts.
+        first: Names of those that come first.
+    """
+    names = [*(name for name in first if name in counts), *counts]
     return "; ".join(
-        f"{_number(number)} {name}" for name, number in counts.items() if name != SECONDS
+        _of_things(counts[name], name) for name in dict.fromkeys(names) if name != SECONDS
     )
+
+
+def _of_things(number: float, name: str) -> str:
+    """A number of things; of one, the name loses its first plural: "1 kill of a worker"."""
+    name = re.sub(r"s\b", "", name, count=1) if number == 1 else name
+    return f"{_number(number)} {name}"
 
 
 def input_table(found: Evidence) -> str:
