@@ -46,7 +46,7 @@ MAX_WEIGHTS = 2**20
 """Most weights of an affine layer. Beyond, the threads of BLAS pay, and a step has but one."""
 
 FLUSH_INTERVAL = 100
-"""Updates between two looks for numbers that are about to become subnormal: with a coefficient of
+"""Updates between two looks for numbers that are about to become subnormal; with a coefficient of
 0.9, momentum takes 150 updates from the limit to there in float32, and 340 in float64."""
 
 

@@ -10,12 +10,9 @@ import dataclasses
 import json
 import math
 import os
-import sys
-import types
-import typing
 from pathlib import Path
-from typing import Any
 
+from mlpcw.study import typed
 from mlpcw.study.store import default_results
 
 SCHEMA = 1
@@ -268,13 +265,9 @@ def read(path: Path | None = None) -> Measurements:
         if not isinstance(value, dict) or value.get("schema") != SCHEMA:
             held = value.get("schema") if isinstance(value, dict) else None
             raise ValueError(f"its schema is {held!r}, this version has {SCHEMA}")
-        return _build(Measurements, value, "the file")
-    except FileNotFoundError:
-        reason = "is missing"
-    except OSError as error:
-        reason = f"cannot be read: {error.strerror}"
-    except (ValueError, RecursionError) as error:
-        reason = f"is damaged: {' '.join(str(error).split())[:300]}"
+        return typed.build(Measurements, value, "the file")
+    except (OSError, ValueError, RecursionError) as error:
+        reason = typed.problem(error)
     raise MeasurementsError(f"{path} {reason}; measure it anew with: make bench")
 
 
@@ -285,43 +278,3 @@ def write(measurements: Measurements, path: Path) -> None:
     text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
     temporary.write_text(text + "\n", "utf-8")
     os.replace(temporary, path)
-
-
-def _build(kind: Any, value: Any, where: str) -> Any:
-    """A value of a type from what JSON holds, checked all the way down."""
-    if isinstance(kind, types.UnionType):
-        (kind,) = (option for option in typing.get_args(kind) if option is not type(None))
-        return None if value is None else _build(kind, value, where)
-    if dataclasses.is_dataclass(kind):
-        return _build_object(kind, value, where)
-    if typing.get_origin(kind) is tuple:
-        if not isinstance(value, list):
-            raise ValueError(f"{where} is no list")
-        item_kind = typing.get_args(kind)[0]
-        return tuple(_build(item_kind, item, f"{where}[{i}]") for i, item in enumerate(value))
-    if typing.get_origin(kind) is dict:
-        if not isinstance(value, dict):
-            raise ValueError(f"{where} is no object")
-        item_kind = typing.get_args(kind)[1]
-        return {name: _build(item_kind, item, f"{where}.{name}") for name, item in value.items()}
-    if kind is float:
-        if type(value) not in (int, float) or not abs(value) <= sys.float_info.max:
-            raise ValueError(f"{where} is {value!r}, no finite number")
-        return float(value)
-    if type(value) is not kind:
-        raise ValueError(f"{where} is {value!r}, not of type {kind.__name__}")
-    return value
-
-
-def _build_object(kind: type, value: Any, where: str) -> Any:
-    hints = typing.get_type_hints(kind)
-    if not isinstance(value, dict):
-        raise ValueError(f"{where} is no object")
-    if set(value) != set(hints):
-        odd = ", ".join(sorted(set(value) ^ set(hints)))
-        raise ValueError(f"{where} has missing or unknown fields: {odd}")
-    fields = {name: _build(hints[name], value[name], f"{where}.{name}") for name in hints}
-    try:
-        return kind(**fields)
-    except ValueError as error:
-        raise ValueError(f"{where}: {error}") from None

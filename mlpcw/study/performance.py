@@ -25,7 +25,7 @@ from mlpcw.study.measurements import (
     Row,
     Series,
 )
-from mlpcw.study.prose import listed, percent
+from mlpcw.study.prose import commit_text, listed, markdown_table, percent
 
 _BESIDE_OTHERS = tuple(group for group in GROUPS if group != PLAIN)
 _UNITS = (("h", 3600.0), ("min", 60.0), ("s", 1.0), ("ms", 1e-3), ("µs", 1e-6))
@@ -167,10 +167,10 @@ def _when(measured: Measurements) -> str:
         by_commit.setdefault(measured.sections[name].commit, []).append(name)
     dates = sorted({section.date[:10] for section in sections})
     if len(by_commit) == 1:
-        text += f" All of it at commit {_commit(last.commit)}, {listed(dates)}."
+        text += f" All of it at commit {commit_text(last.commit)}, {listed(dates)}."
     else:
         found = [
-            f"{_commit(commit)} ({', '.join(SECTIONS[name].lower() for name in names)})"
+            f"{commit_text(commit)} ({', '.join(SECTIONS[name].lower() for name in names)})"
             for commit, names in by_commit.items()
         ]
         text += (
@@ -180,11 +180,6 @@ def _when(measured: Measurements) -> str:
     if len({tuple(sorted(section.machine.items())) for section in sections}) > 1:
         text += " **Nor was all measured on one machine with one set of versions:** the file says."
     return text
-
-
-def _commit(commit: str) -> str:
-    changed = ", with changes" if commit.endswith("+") else ""
-    return f"`{commit[:8]}`{changed}" if commit else "unknown"
 
 
 def _skipped(measured: Measurements) -> str:
@@ -270,7 +265,7 @@ def _rows_table(measured: Measurements, groups: Iterable[str]) -> str:
             lines.append([f"**{SECTIONS[name]}**", *[""] * (len(headings) - 1)])
         for work, of_work in _by_work(rows).items():
             lines += [_cells("" if index else work, row) for index, row in enumerate(of_work)]
-    return _markdown(lines)
+    return markdown_table(lines)
 
 
 def _by_work(rows: Iterable[Row]) -> dict[str, list[Row]]:
@@ -302,11 +297,7 @@ def figure_table(measured: Measurements) -> str:
     for figure in measured.figures():
         most = "" if figure.at_most is None else _target(figure.at_most, figure.unit)
         lines.append([_words(figure.work), _quantity(figure), most, _REACHED[figure.met]])
-    return _markdown(lines)
-
-
-def _markdown(lines: list[list[str]]) -> str:
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return markdown_table(lines)
 
 
 # ---- Figures --------------------------------------------------------------------------------

@@ -115,6 +115,17 @@ def listed(items: list[str]) -> str:
     return items[0] if len(items) == 1 else ", ".join(items[:-1]) + f" and {items[-1]}"
 
 
+def commit_text(commit: str) -> str:
+    """A commit in short, "`0123abcd`", and whether the code differed from it: a "+" at its end."""
+    changed = ", with changes" if commit.endswith("+") else ""
+    return f"`{commit[:8]}`{changed}" if commit else "unknown"
+
+
+def markdown_table(lines: Iterable[Iterable[str]]) -> str:
+    """Rows of cells as Markdown; the first is the heading, the second its rule."""
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
 def against(value: float, other: float) -> str:
     """How a value stands to another, to three digits: "below", "above" or "level with"."""
     value, other = replay.printed(value), replay.printed(other)
