@@ -11,8 +11,6 @@ import tempfile
 import tracemalloc
 from pathlib import Path
 
-from training import load_images, optimiser
-
 from mlpcw import mnist
 from mlpcw.study.measurements import Figure
 
@@ -76,6 +74,9 @@ def peak_mib():
 
 
 def memory_figures(images):
+    # Here, since it loads PyTorch where that is installed: the process below must not.
+    from training import optimiser
+
     set_mib = images.split("train")[0].nbytes / _MIB
     yield Figure(name="training_set", work="the training images", value=set_mib, unit="MiB")
     if mnist.available():
@@ -124,5 +125,7 @@ if __name__ == "__main__":
     if sys.argv[1:] == ["--train"]:
         train_and_print_peak()
     else:
+        from training import load_images
+
         for each in measure(load_images()):
             print(f"    {each.work}: {each.value:.3g} {each.unit}")
