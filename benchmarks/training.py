@@ -264,6 +264,9 @@ def measure(images, dtype):
         "mlpcw, L1 + L2": penalised.do_training_epoch,
         "general path": optimiser(images, dtype, None, GeneralOptimiser).do_training_epoch,
         "not compiled": optimiser(images, dtype, None, NotCompiledOptimiser).do_training_epoch,
+        "not compiled, L1 + L2": optimiser(
+            images, dtype, penalty, NotCompiledOptimiser
+        ).do_training_epoch,
         "in place": optimiser(images, dtype, None, InPlaceOptimiser).do_training_epoch,
         "statistics": fused.get_epoch_stats,
         "limit": product,
@@ -292,6 +295,7 @@ def print_rows(times, dtype):
     for name, other, to_reach in (
         ("mlpcw", "general path", ""),
         ("mlpcw", "not compiled", ""),
+        ("mlpcw, L1 + L2", "not compiled, L1 + L2", ""),
         ("mlpcw", "in place", ""),
         ("mlpcw", "PyTorch", "2.5 x" if dtype == "float32" else ""),
         ("mlpcw", "limit", "0.50 x" if dtype == "float32" else ""),
