@@ -12,6 +12,7 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 import hypothesis  # noqa: E402
 import pytest  # noqa: E402
+import witnesses  # noqa: E402
 
 from mlpcw import mnist  # noqa: E402
 
@@ -19,8 +20,17 @@ hypothesis.settings.register_profile("fixed", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("fixed")
 
 
+WITNESSES = pytest.StashKey[witnesses.Table]()
+
+
 def pytest_configure(config):
     config.addinivalue_line("markers", "needs_mnist: skipped where MNIST is not at hand")
+    config.addinivalue_line("markers", "witness(kind, of): a ground to believe in a gradient")
+
+
+@pytest.hookimpl(tryfirst=True)  # before any test is left out
+def pytest_collection_modifyitems(config, items):
+    config.stash[WITNESSES] = witnesses.table_of(items)
 
 
 def pytest_runtest_setup(item):
@@ -32,3 +42,9 @@ def pytest_runtest_setup(item):
 def digits_for_mnist(monkeypatch):
     """Lets whatever loads MNIST have the embedded digits, which look the same from outside."""
     monkeypatch.setattr(mnist, "load", lambda data_dir=None: mnist.digits())
+
+
+@pytest.fixture
+def witness_table(request):
+    """Which witnesses each gradient has, among the tests that were collected."""
+    return request.config.stash[WITNESSES]

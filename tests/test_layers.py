@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import reference
 from gradcheck import check_layer
+from witnesses import BY_HAND, INDEPENDENT, PROJECTION, witness
 
 from mlpcw.initialisers import ConstantInit, NormalInit
 from mlpcw.layers import (
@@ -106,6 +107,7 @@ def example(name):
 # ---- first witness: projections ---------------------------------------------------------------
 
 
+@witness(PROJECTION, lambda name: LAYERS[name][0])
 @EVERY_LAYER
 def test_gradients_are_slopes(name):
     layer, inputs, _ = example(name)
@@ -115,6 +117,7 @@ def test_gradients_are_slopes(name):
 PENALTIES = [L1Penalty(0.3), L2Penalty(0.7), L1L2Penalty(0.3, 0.7)]
 
 
+@witness(PROJECTION, lambda make: make())
 @pytest.mark.parametrize("penalty", PENALTIES, ids=repr)
 @pytest.mark.parametrize("make", [affine, convolutional])
 @pytest.mark.parametrize("which", ["weights", "biases", "both"])
@@ -126,6 +129,7 @@ def test_gradients_are_slopes_with_penalties(make, penalty, which):
 # ---- second witness: another implementation -----------------------------------------------------
 
 
+@witness(INDEPENDENT, lambda name: LAYERS[name][0])
 @EVERY_LAYER
 def test_agrees_with_the_slow_implementation(name):
     layer, inputs, grads = example(name)
@@ -147,6 +151,7 @@ def exactly(found, expected):
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-14)
 
 
+@witness(BY_HAND, AffineLayer)
 def test_affine_by_hand():
     layer = AffineLayer(3, 2)
     layer.params = [np.array([[1.0, 2.0, 3.0], [0.0, -1.0, 1.0]]), np.array([0.5, -1.0])]
@@ -160,6 +165,7 @@ def test_affine_by_hand():
     exactly(biases_grads, [1.0, 1.0])
 
 
+@witness(BY_HAND, ConvolutionalLayer)
 def test_convolution_by_hand():
     """Two images, and numbers that tell a flipped kernel from one that is not."""
     layer = ConvolutionalLayer(1, 1, 3, 3, 2, 2)
@@ -187,6 +193,7 @@ def test_convolution_by_hand():
     exactly(biases_grads, [7.0])
 
 
+@witness(BY_HAND, ReshapeLayer)
 def test_reshape_by_hand():
     inputs = np.array([[1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.0]])
     layer = ReshapeLayer((1, 2, 2))
@@ -196,6 +203,7 @@ def test_reshape_by_hand():
     exactly(ReshapeLayer().fprop(outputs), inputs)
 
 
+@witness(BY_HAND, SigmoidLayer)
 def test_sigmoid_by_hand():
     inputs = np.array([[0.0, math.log(3)]])
     outputs = SigmoidLayer().fprop(inputs)
@@ -203,6 +211,7 @@ def test_sigmoid_by_hand():
     exactly(SigmoidLayer().bprop(inputs, outputs, np.array([[4.0, 16.0]])), [[1.0, 3.0]])
 
 
+@witness(BY_HAND, ReluLayer)
 def test_relu_by_hand():
     inputs = np.array([[-2.0, 0.0, 3.0]])
     outputs = ReluLayer().fprop(inputs)
@@ -210,6 +219,7 @@ def test_relu_by_hand():
     exactly(ReluLayer().bprop(inputs, outputs, np.array([[5.0, 6.0, 7.0]])), [[0.0, 0.0, 7.0]])
 
 
+@witness(BY_HAND, TanhLayer)
 def test_tanh_by_hand():
     inputs = np.array([[0.0, math.log(2)]])
     outputs = TanhLayer().fprop(inputs)
@@ -217,6 +227,7 @@ def test_tanh_by_hand():
     exactly(TanhLayer().bprop(inputs, outputs, np.array([[1.0, 10.0]])), [[1.0, 6.4]])
 
 
+@witness(BY_HAND, SoftmaxLayer)
 def test_softmax_by_hand():
     inputs = np.array([[0.0, math.log(2), math.log(5)]])
     outputs = SoftmaxLayer().fprop(inputs)
@@ -225,6 +236,7 @@ def test_softmax_by_hand():
     exactly(SoftmaxLayer().bprop(inputs, outputs, grads), [[7 / 8, -2 / 8, -5 / 8]])
 
 
+@witness(BY_HAND, RadialBasisFunctionLayer)
 def test_radial_basis_functions_by_hand():
     """Points at 0 and 2, scale 1."""
     layer = RadialBasisFunctionLayer(2, [(0.0, 2.0)])
@@ -235,6 +247,7 @@ def test_radial_basis_functions_by_hand():
     exactly(layer.bprop(inputs, outputs, grads), [[-2 * math.exp(-1)], [4 * math.exp(-4)]])
 
 
+@witness(BY_HAND, SoftmaxLayer)
 def test_softmax_is_over_the_last_axis():
     inputs = np.array([[[0.0, math.log(3)], [0.0, 0.0]]])
     outputs = SoftmaxLayer().fprop(inputs)
@@ -250,6 +263,7 @@ class FixedDraws(np.random.RandomState):
         return np.broadcast_to([0.2, 0.5, 0.9], size).copy()
 
 
+@witness(BY_HAND, DropoutLayer)
 def test_dropout_by_hand():
     layer = DropoutLayer(FixedDraws(), incl_prob=0.5)
     inputs = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
@@ -258,6 +272,7 @@ def test_dropout_by_hand():
     exactly(layer.bprop(inputs, outputs, 10 * inputs), [[10.0, 0.0, 0.0], [40.0, 0.0, 0.0]])
 
 
+@witness(BY_HAND, MaxPoolingLayer)
 def test_max_pooling_by_hand():
     layer = MaxPoolingLayer(2)
     inputs = np.array([[1.0, 3.0, 2.0, -2.0], [5.0, -1.0, -4.0, -3.0]])
@@ -267,6 +282,7 @@ def test_max_pooling_by_hand():
     exactly(layer.bprop(inputs, outputs, grads), [[0.0, 1.0, 2.0, 0.0], [3.0, 0.0, 0.0, 4.0]])
 
 
+@witness(BY_HAND, MaxPooling2DLayer)
 def test_max_pooling_2d_by_hand():
     layer = MaxPooling2DLayer(2)
     inputs = np.array([[[[1.0, 5.0, -7.0, -8.0], [3.0, 4.0, -5.0, -6.0]]]])
@@ -278,6 +294,7 @@ def test_max_pooling_2d_by_hand():
     )
 
 
+@witness(BY_HAND, AffineLayer)
 def test_penalties_by_hand():
     """A penalty on the weights changes their gradient, and leaves that of the biases alone."""
     inputs, grads = np.array([[1.0, 1.0]]), np.array([[2.0]])
