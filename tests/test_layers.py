@@ -374,6 +374,26 @@ def test_a_permuted_batch_gives_permuted_outputs_and_gradients(name):
             np.testing.assert_allclose(grad, permuted, rtol=1e-13, atol=1e-13)
 
 
+@pytest.mark.parametrize("name", [name for name in LAYERS if name != "dropout, a mask each"])
+def test_one_example_at_a_time_gives_the_batch(name):
+    layer, inputs, grads = example(name)
+    outputs = layer.fprop(inputs)
+    grads_wrt_inputs = layer.bprop(inputs, outputs, grads)
+    summed = 0
+    for n in range(len(inputs)):
+        one = slice(n, n + 1)
+        np.testing.assert_allclose(layer.fprop(inputs[one]), outputs[one], atol=1e-14)
+        alone = layer.bprop(inputs[one], outputs[one], grads[one])
+        np.testing.assert_allclose(alone, grads_wrt_inputs[one], atol=1e-14)
+        if isinstance(layer, LayerWithParameters):
+            each = layer.grads_wrt_params(inputs[one], grads[one])
+            summed += np.concatenate([grad.ravel() for grad in each])
+    if isinstance(layer, LayerWithParameters):
+        whole = layer.grads_wrt_params(inputs, grads)
+        whole = np.concatenate([grad.ravel() for grad in whole])
+        np.testing.assert_allclose(summed, whole, rtol=1e-13, atol=1e-13)
+
+
 @EVERY_LAYER
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_keeps_the_dtype(name, dtype):

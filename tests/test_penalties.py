@@ -105,6 +105,17 @@ def test_is_convex(name, weights, seed, share):
 
 @EVERY_PENALTY
 @settings(deadline=None)
+@given(weights=WEIGHTS, seed=st.integers(0, 1000))
+def test_lies_above_the_planes_of_its_gradient(name, weights, seed):
+    """Everywhere, the kink included: what makes a gradient of a convex function one."""
+    penalty = PENALTIES[name][0]
+    others = np.random.RandomState(seed).normal(size=weights.shape)
+    plane = penalty(weights) + np.sum(penalty.grad(weights) * (others - weights))
+    assert plane <= penalty(others) + 1e-12 * (1 + penalty(weights))
+
+
+@EVERY_PENALTY
+@settings(deadline=None)
 @given(weights=WEIGHTS)
 def test_is_symmetric_and_not_negative(name, weights):
     penalty = PENALTIES[name][0]
