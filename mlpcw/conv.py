@@ -2,7 +2,7 @@
 
 A convolutional layer slides small kernels over images. This module holds the three operations that
 it needs, the outputs (`convolve`) and the gradients with respect to its inputs (`grad_inputs`) and
-to its kernels (`grad_kernels`), each by three methods that agree:
+to its kernels (`grad_kernels`), each by five methods that agree:
 
 * "loop" is the report's own algorithm (Part 3), a triple loop over `scipy.signal.convolve2d`. It is
   slow, and it is the one to read first.
@@ -10,10 +10,13 @@ to its kernels (`grad_kernels`), each by three methods that agree:
   all of the convolution is a product of matrices (Chellapilla, Puri and Simard 2006).
 * "toeplitz" copies only the rows under each row of the output, and writes the kernels as one banded
   (Toeplitz) matrix. It multiplies by many zeros, but it copies far less.
+* "channels_last" is "im2col" with the channels of a pixel side by side in memory.
+* "direct" adds up shifted images, each times one number of a kernel. It copies no patches.
 
-The last two make an affine layer of the convolution: the copied pixels are its inputs, the matrix
-made of the kernels is its weights, and the three operations are its three products. What comes out
-for a copied pixel is added up where the pixel was copied from, and likewise for the kernels.
+The last two are loops compiled by Numba (`mlpcw.kernels`). All but "loop" and "direct" make an
+affine layer of the convolution: the copied pixels are its inputs, the matrix made of the kernels is
+its weights, and the three operations are its three products. What comes out for a copied pixel is
+added up where the pixel was copied from, and likewise for the kernels.
 
 Convolutions are 'valid', with stride 1, and true convolutions: the kernels are flipped. With output
 channels o, input channels c and kernels of kernel_height K1 and kernel_width K2,
@@ -26,6 +29,7 @@ height and width of the inputs, OH = H - K1 + 1 and OW = W - K2 + 1 those of the
 the layer's business.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -34,6 +38,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from mlpcw import checks
+from mlpcw import kernels as loops
 
 # ---- the three operations --------------------------------------------------------------------
 
@@ -51,7 +56,7 @@ def convolve(inputs: np.ndarray, kernels: np.ndarray, method: str | None = None)
         width - kernel_width + 1), in the common dtype of inputs and kernels.
 
     Raises:
-        ValueError: If the shapes do not fit each other, or the method is unknown.
+        ValueError: If the shapes do not fit each other, or the method is unknown or not to be had.
     """
     inputs, kernels = _as_floats(inputs=inputs, kernels=kernels)
     if inputs.shape[1] != kernels.shape[1]:
@@ -60,7 +65,8 @@ def convolve(inputs: np.ndarray, kernels: np.ndarray, method: str | None = None)
             f"got shapes {inputs.shape} and {kernels.shape}"
         )
     _check_fits("kernels", kernels, inputs)
-    return _find_method(method, inputs.shape[3], kernels.shape).convolve(inputs, kernels)
+    method = _find_method(method, inputs.shape[3], kernels.shape, inputs.dtype)
+    return method.convolve(inputs, kernels)
 
 
 def grad_inputs(
@@ -78,7 +84,7 @@ def grad_inputs(
         output_height + kernel_height - 1, output_width + kernel_width - 1).
 
     Raises:
-        ValueError: If the shapes do not fit each other, or the method is unknown.
+        ValueError: If the shapes do not fit each other, or the method is unknown or not to be had.
     """
     kernels, grads = _as_floats(kernels=kernels, grads_wrt_outputs=grads_wrt_outputs)
     if grads.shape[1] != kernels.shape[0]:
@@ -87,7 +93,7 @@ def grad_inputs(
             f"and axis 0), got shapes {grads.shape} and {kernels.shape}"
         )
     width = grads.shape[3] + kernels.shape[3] - 1
-    return _find_method(method, width, kernels.shape).grad_inputs(kernels, grads)
+    return _find_method(method, width, kernels.shape, grads.dtype).grad_inputs(kernels, grads)
 
 
 def grad_kernels(
@@ -105,7 +111,7 @@ def grad_kernels(
         height - output_height + 1, width - output_width + 1).
 
     Raises:
-        ValueError: If the shapes do not fit each other, or the method is unknown.
+        ValueError: If the shapes do not fit each other, or the method is unknown or not to be had.
     """
     inputs, grads = _as_floats(inputs=inputs, grads_wrt_outputs=grads_wrt_outputs)
     if len(inputs) != len(grads):
@@ -115,7 +121,8 @@ def grad_kernels(
         )
     _check_fits("grads_wrt_outputs", grads, inputs)
     kernels_shape = _kernels_shape(inputs, grads)
-    return _find_method(method, inputs.shape[3], kernels_shape).grad_kernels(inputs, grads)
+    method = _find_method(method, inputs.shape[3], kernels_shape, inputs.dtype)
+    return method.grad_kernels(inputs, grads)
 
 
 def _as_floats(**arrays: np.ndarray) -> list[np.ndarray]:
@@ -279,6 +286,7 @@ class _Patches:
         columns = self.output_height * self.output_width
         block_size = 2**20 // (rows * columns * dtype.itemsize)  # a MiB of patches
         self.block_size = min(max(1, block_size), self.batch_size)
+        self.compiled = loops.compiled() and dtype in (np.float32, np.float64)
         self.shifted = np.empty(
             (self.block_size, num_channels, self.kernel_width, height, self.output_width), dtype
         )
@@ -306,6 +314,9 @@ class _Patches:
         for block in self._blocks():
             size = len(images[block])
             yield block, self.matrices[:size]
+            if self.compiled:  # 1 -> 8 channels: two thirds of the time, in all, of the sums below
+                loops.fold_rows(self.patches[:size], images[block])
+                continue
             self.shifted[:size] = 0
             for p in range(self.kernel_height):
                 rows = self.shifted[:size, :, :, p : p + self.output_height]
@@ -416,6 +427,178 @@ def _diagonals(matrix: np.ndarray, q: int) -> np.ndarray:
     return np.einsum("ojcpj->ocpj", matrix[..., q : q + output_width])
 
 
+# ---- "direct": shifted images, compiled ------------------------------------------------------
+
+
+def _direct_convolve(inputs: np.ndarray, kernels: np.ndarray) -> np.ndarray:
+    outputs = np.empty(_output_shape(inputs, kernels), inputs.dtype)
+    num_output_channels, _, *kernel_size = kernels.shape
+    weights = _flipped(kernels).reshape(num_output_channels, -1)  # (O, C * K1 * K2)
+    for block in _batch_blocks(inputs, outputs):
+        images = _batch_last(inputs[block])  # (C, H, W * b)
+        outputs[block] = _direct_block(images, weights, kernel_size, outputs[block].shape)
+    return outputs
+
+
+def _direct_grad_inputs(kernels: np.ndarray, grads: np.ndarray) -> np.ndarray:
+    """Convolves the gradients, in a frame of zeros, with the kernels rotated by 180 degrees.
+
+    So a kernel that is not finite makes NaN of all pixels near the edge, as in "loop".
+    """
+    grads_wrt_inputs = np.empty(_input_shape(kernels, grads), grads.dtype)
+    _, num_output_channels, output_height, output_width = grads.shape
+    _, num_input_channels, kernel_height, kernel_width = kernels.shape
+    top, left = kernel_height - 1, kernel_width - 1
+    weights = kernels.transpose(1, 0, 2, 3).reshape(num_input_channels, -1)  # (C, O * K1 * K2)
+    for block in _batch_blocks(grads, grads_wrt_inputs):
+        size = len(grads[block])
+        framed = np.zeros(
+            (num_output_channels, output_height + 2 * top, output_width + 2 * left, size),
+            grads.dtype,
+        )
+        inside = framed[:, top : top + output_height, left : left + output_width]
+        inside[...] = grads[block].transpose(1, 2, 3, 0)  # (O, OH, OW, b)
+        grads_wrt_inputs[block] = _direct_block(
+            framed.reshape(*framed.shape[:2], -1),
+            weights,
+            (kernel_height, kernel_width),
+            grads_wrt_inputs[block].shape,
+        )
+    return grads_wrt_inputs
+
+
+def _direct_grad_kernels(inputs: np.ndarray, grads: np.ndarray) -> np.ndarray:
+    kernels_shape = _kernels_shape(inputs, grads)
+    grads_wrt_weights = np.zeros(kernels_shape, inputs.dtype).reshape(len(grads[0]), -1)
+    for block in _batch_blocks(inputs, grads):
+        images = _batch_last(inputs[block])  # (C, H, W * b)
+        starts = _tap_starts(images, len(inputs[block]), kernels_shape[2:])
+        loops.correlate_grads(images, starts, _batch_last(grads[block]), grads_wrt_weights)
+    return np.ascontiguousarray(_flipped(grads_wrt_weights.reshape(kernels_shape)))
+
+
+def _direct_block(
+    images: np.ndarray,
+    weights: np.ndarray,
+    kernel_size: tuple[int, int],
+    output_shape: tuple[int, int, int, int],
+) -> np.ndarray:
+    """Returns a view of outputs (b, O, OH, OW) of images (C, H, W * b)."""
+    batch_size, num_output_channels, output_height, output_width = output_shape
+    sums = np.empty((num_output_channels, output_height, output_width * batch_size), images.dtype)
+    loops.correlate(images, _tap_starts(images, batch_size, kernel_size), weights, sums)
+    return sums.reshape(*sums.shape[:2], output_width, batch_size).transpose(3, 0, 1, 2)
+
+
+def _batch_last(images: np.ndarray) -> np.ndarray:
+    """Returns a copy of images (b, C, H, W) as (C, H, W * b).
+
+    A row of the output is then one run of numbers in memory, for each image beside the same pixel
+    of the others, and a shift by a pixel is one by b numbers: no run ends where a row ends.
+    """
+    return images.transpose(1, 2, 3, 0).copy().reshape(*images.shape[1:3], -1)
+
+
+def _batch_blocks(*arrays: np.ndarray) -> Iterator[slice]:
+    """Yields parts of the batch, about equal, of which all arrays together take about a MiB.
+
+    Of more, the copies with the batch last leave the cache: a batch of 8 maps of 24 x 24 takes
+    three times as long to copy at once. But rows of few images, fewer than 32, are too short.
+    """
+    batch_size = len(arrays[0])
+    num_blocks = -(-sum(array.nbytes for array in arrays) // 2**20)
+    size = max(32, -(-batch_size // num_blocks))
+    for start in range(0, batch_size, size):
+        yield slice(start, start + size)
+
+
+def _tap_starts(images: np.ndarray, batch_size: int, kernel_size: tuple[int, int]) -> np.ndarray:
+    """Returns where in flat images (C, H, W * b) each tap begins: (C * K1 * K2,)."""
+    num_channels, height, row = images.shape
+    kernel_height, kernel_width = kernel_size
+    starts = np.arange(0, images.size, batch_size).reshape(num_channels, height, row // batch_size)
+    return starts[:, :kernel_height, :kernel_width].ravel()
+
+
+# ---- "channels_last": a matrix of patches, compiled ------------------------------------------
+
+
+def _channels_last_convolve(inputs: np.ndarray, kernels: np.ndarray) -> np.ndarray:
+    output_shape = _output_shape(inputs, kernels)
+    outputs = np.empty(output_shape, inputs.dtype)
+    weights = _flipped(kernels).transpose(2, 3, 1, 0)  # (K1, K2, C, O)
+    weights = weights.reshape(-1, len(kernels))  # (K1 * K2 * C, O)
+    for block, matrices in _unfold(inputs, output_shape):
+        pixels = matrices @ weights  # (block, OH * OW, O)
+        pixels = pixels.reshape(len(matrices), *output_shape[2:], -1)
+        outputs[block] = pixels.transpose(0, 3, 1, 2)
+    return outputs
+
+
+def _channels_last_grad_inputs(kernels: np.ndarray, grads: np.ndarray) -> np.ndarray:
+    grads_wrt_inputs = np.empty(_input_shape(kernels, grads), grads.dtype)
+    _, num_channels, height, width = grads_wrt_inputs.shape
+    weights = _flipped(kernels).transpose(0, 2, 3, 1)  # (O, K1, K2, C)
+    weights = weights.reshape(len(kernels), -1)  # (O, K1 * K2 * C)
+    for block, patches, matrices in _patches(grads_wrt_inputs.shape, grads.shape, grads.dtype):
+        pixels = grads[block].reshape(len(patches), len(kernels), -1)  # (block, O, OH * OW)
+        np.matmul(pixels.transpose(0, 2, 1), weights, out=matrices)
+        rows = np.zeros((len(patches), height, width * num_channels), grads.dtype)
+        loops.fold(patches, num_channels, rows)
+        rows = rows.reshape(len(patches), height, width, num_channels)
+        grads_wrt_inputs[block] = rows.transpose(0, 3, 1, 2)
+    return grads_wrt_inputs
+
+
+def _channels_last_grad_kernels(inputs: np.ndarray, grads: np.ndarray) -> np.ndarray:
+    num_output_channels, num_input_channels, *kernel_size = _kernels_shape(inputs, grads)
+    grads_wrt_weights = sum(
+        (grads[block].reshape(len(matrices), num_output_channels, -1) @ matrices).sum(axis=0)
+        for block, matrices in _unfold(inputs, grads.shape)
+    )  # (O, K1 * K2 * C)
+    grads_wrt_kernels = grads_wrt_weights.reshape(
+        num_output_channels, *kernel_size, num_input_channels
+    )
+    return np.ascontiguousarray(_flipped(grads_wrt_kernels.transpose(0, 3, 1, 2)))
+
+
+def _unfold(
+    images: np.ndarray, output_shape: tuple[int, int, int, int]
+) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yields each block of images (B, C, H, W) with its patches, (block, OH * OW, K1 * K2 * C).
+
+    Side by side lie the channels of a pixel, and so the K2 * C numbers in a row of a patch: long
+    runs to copy where there are many channels.
+    """
+    _, num_channels, height, _ = images.shape
+    for block, patches, matrices in _patches(images.shape, output_shape, images.dtype):
+        rows = images[block].transpose(0, 2, 3, 1).copy()  # (block, H, W, C)
+        loops.unfold(rows.reshape(len(rows), height, -1), num_channels, patches)
+        yield block, matrices
+
+
+def _patches(
+    input_shape: tuple[int, int, int, int],
+    output_shape: tuple[int, int, int, int],
+    dtype: np.dtype,
+) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+    """Yields blocks of a batch with memory for their patches, always the same, in two shapes.
+
+    They are (block, OH, OW, K1, K2 * C) and (block, OH * OW, K1 * K2 * C).
+    """
+    batch_size, num_channels, height, width = input_shape
+    _, _, output_height, output_width = output_shape
+    kernel_height, kernel_width = height - output_height + 1, width - output_width + 1
+    shape = output_height, output_width, kernel_height, kernel_width * num_channels
+    block_size = 2**19 // (math.prod(shape) * dtype.itemsize)  # half a MiB of patches
+    block_size = min(max(1, block_size), batch_size)
+    memory = np.empty((block_size, *shape), dtype)
+    for start in range(0, batch_size, block_size):
+        patches = memory[: batch_size - start]
+        matrices = patches.reshape(len(patches), output_height * output_width, -1)
+        yield slice(start, start + block_size), patches, matrices
+
+
 # ---- the choice ------------------------------------------------------------------------------
 
 
@@ -431,32 +614,61 @@ METHODS = {
     "loop": Method(_loop_convolve, _loop_grad_inputs, _loop_grad_kernels),
     "im2col": Method(_im2col_convolve, _im2col_grad_inputs, _im2col_grad_kernels),
     "toeplitz": Method(_toeplitz_convolve, _toeplitz_grad_inputs, _toeplitz_grad_kernels),
+    "direct": Method(_direct_convolve, _direct_grad_inputs, _direct_grad_kernels),
+    "channels_last": Method(
+        _channels_last_convolve, _channels_last_grad_inputs, _channels_last_grad_kernels
+    ),
 }
 """The methods by name, each a named tuple `(convolve, grad_inputs, grad_kernels)`."""
 
 
-def choose_method(width: int, kernels_shape: tuple[int, int, int, int]) -> str:
-    """Returns the name of the faster method, "im2col" or "toeplitz", for arrays of these shapes.
+COMPILED = frozenset({"direct", "channels_last"})
+"""The methods that need Numba, and take float32 and float64 only."""
 
-    Compares what both do for one row of the output, one input channel and one row of the kernel,
-    since batch size, height and the number of those are factors of both. The unit of time is that
-    of copying one number of a row. Fitted to measurements: 128 multiplications take as long; a
-    number of a patch, which stays in the cache, takes a fifth of it, and each run of them as much
-    as 16 more. `benchmarks/convolution.py` prints what both methods take and which is chosen.
+
+def choose_method(
+    width: int, kernels_shape: tuple[int, int, int, int], compiled: bool | None = None
+) -> str:
+    """Returns the name of the method that is fastest, or nearly, for arrays of these shapes.
+
+    Where loops are compiled, "direct" wins with up to 4 output channels. With more, the product of
+    matrices wins, and of its two ways to copy patches the one with the longer runs: OW numbers for
+    "im2col", K2 * C for "channels_last".
+
+    Elsewhere, compares what "im2col" and "toeplitz" do for one row of the output, one input channel
+    and one row of the kernel, since batch size, height and the number of those are factors of both.
+    The unit of time is that of copying one number of a row. Fitted to measurements: 128
+    multiplications take as long; a number of a patch, which stays in the cache, takes a fifth of
+    it, and each run of them as much as 16 more.
+
+    `benchmarks/convolution.py` prints what all methods take and which is chosen.
 
     Args:
         width: Width of the inputs in pixels.
         kernels_shape: (num_output_channels, num_input_channels, kernel_height, kernel_width).
+        compiled: Whether to choose among the compiled methods too; None: where they are.
     """
-    num_output_channels, _, _, kernel_width = kernels_shape
+    num_output_channels, num_input_channels, _, kernel_width = kernels_shape
     output_width = width - kernel_width + 1
+    if loops.compiled() if compiled is None else compiled:
+        if num_output_channels <= 4:
+            return "direct"
+        return "channels_last" if kernel_width * num_input_channels > output_width else "im2col"
     multiplying = num_output_channels * output_width / 128
     toeplitz = width * (1 + multiplying)
     im2col = kernel_width * ((output_width + 16) / 5 + multiplying)
     return "toeplitz" if toeplitz <= im2col else "im2col"
 
 
-def _find_method(name: str | None, width: int, kernels_shape: tuple[int, int, int, int]) -> Method:
+def _find_method(
+    name: str | None, width: int, kernels_shape: tuple[int, int, int, int], dtype: np.dtype
+) -> Method:
+    compiled = loops.compiled() and dtype in (np.float32, np.float64)
     if name is None:
-        name = choose_method(width, kernels_shape)
-    return METHODS[checks.one_of("method", name, METHODS)]
+        name = choose_method(width, kernels_shape, compiled)
+    elif checks.one_of("method", name, METHODS) in COMPILED and not compiled:
+        raise ValueError(
+            f"method {name!r} needs compiled kernels (Numba, extra 'fast', not switched off by "
+            f"{loops.SWITCH}) and float32 or float64, got {dtype}"
+        )
+    return METHODS[name]

@@ -9,11 +9,12 @@ Inputs and gradients are arrays whose first axis is the batch. What a layer retu
 its parameters, or of its inputs where it has none.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from mlpcw import checks, conv
+from mlpcw import checks, conv, kernels
 from mlpcw.errors import sigmoid, softmax
 from mlpcw.initialisers import ConstantInit, UniformInit
 
@@ -544,28 +545,52 @@ class MaxPooling2DLayer(Layer):
         self.pool_size = checks.whole_number("pool_size", pool_size, low=1)
 
     def fprop(self, inputs: np.ndarray) -> np.ndarray:
-        return self._windows(inputs).max(axis=-1)
+        self._check(inputs)
+        size = self.pool_size
+        # Maxima of whole arrays, of the rows of all windows and then of their columns: a twentieth
+        # of the time of `_windows(inputs).max(axis=-1)` (benchmarks/convolution.py).
+        rows = functools.reduce(np.maximum, [inputs[:, :, i::size] for i in range(size)])
+        return functools.reduce(np.maximum, [rows[:, :, :, j::size] for j in range(size)])
 
     def bprop(self, inputs, outputs, grads_wrt_outputs):
         size = self.pool_size
+        if kernels.compiled() and self._fits_kernel(inputs, outputs, grads_wrt_outputs):
+            arrays = map(np.ascontiguousarray, (inputs, outputs, grads_wrt_outputs))
+            grads = np.empty(inputs.shape, grads_wrt_outputs.dtype)
+            kernels.unpool(*arrays, grads)
+            return grads
         grads = _to_first_maximum(self._windows(inputs), grads_wrt_outputs)
         # (batch, channels, rows, columns, size, size) -> (batch, channels, height, width)
         grads = grads.reshape((*grads.shape[:4], size, size))
         return grads.transpose(0, 1, 2, 4, 3, 5).reshape(inputs.shape)
 
+    def _fits_kernel(self, *arrays: np.ndarray) -> bool:
+        """Whether inputs, outputs and gradients are what `kernels.unpool` takes unchecked."""
+        inputs, outputs, grads_wrt_outputs = arrays
+        return (
+            self.pool_size == 2
+            and {array.dtype for array in arrays} in ({np.dtype("f4")}, {np.dtype("f8")})
+            and outputs.shape == grads_wrt_outputs.shape
+            and inputs.shape == (*outputs.shape[:2], *(2 * side for side in outputs.shape[2:]))
+        )
+
     def _windows(self, inputs: np.ndarray) -> np.ndarray:
         """A row of values a window, `(batch, channels, rows, columns, pool_size ** 2)`."""
+        self._check(inputs)
+        size = self.pool_size
+        batch_size, num_channels, height, width = inputs.shape
+        split = inputs.reshape(batch_size, num_channels, height // size, size, width // size, size)
+        return split.transpose(0, 1, 2, 4, 3, 5).reshape(
+            batch_size, num_channels, height // size, width // size, size * size
+        )
+
+    def _check(self, inputs: np.ndarray) -> None:
         size = self.pool_size
         if inputs.ndim != 4 or inputs.shape[2] % size or inputs.shape[3] % size:
             raise ValueError(
                 f"inputs of shape {inputs.shape} do not fit {self}: they must be (batch_size,"
                 f" num_channels, height, width) with sides that are multiples of {size}"
             )
-        batch_size, num_channels, height, width = inputs.shape
-        split = inputs.reshape(batch_size, num_channels, height // size, size, width // size, size)
-        return split.transpose(0, 1, 2, 4, 3, 5).reshape(
-            batch_size, num_channels, height // size, width // size, size * size
-        )
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(pool_size={self.pool_size})"

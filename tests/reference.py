@@ -77,10 +77,21 @@ def random_distortion(images, rng, alpha=34.0, sigma=4.0, fraction=0.25):
     """Images (batch_size, height, width), some of them distorted."""
     outputs = images.copy()
     for index in rng.choice(len(images), int(len(images) * fraction), replace=False):
-        dx = displacement_field(rng.random(images.shape[1:]) * 2 - 1, alpha, sigma)
-        dy = displacement_field(rng.random(images.shape[1:]) * 2 - 1, alpha, sigma)
+        dx = displacement_field(uniform_noise(rng, images), alpha, sigma)
+        dy = displacement_field(uniform_noise(rng, images), alpha, sigma)
         outputs[index] = distort(images[index], dx, dy)
     return outputs
+
+
+def uniform_noise(rng, images):
+    """Noise for one image: of 16 bits a pixel, low bits first, for float32 from a `Generator`."""
+    shape = images.shape[1:]
+    if images.dtype != np.float32 or isinstance(rng, np.random.RandomState):
+        return rng.random(shape) * 2 - 1
+    words = rng.integers(0, 2**64, size=math.prod(shape) // 4, dtype=np.uint64)
+    parts = [int(word) >> bits & 0xFFFF for word in words for bits in (0, 16, 32, 48)]
+    signed = [part - 0x10000 if part >= 0x8000 else part for part in parts]
+    return np.reshape(signed, shape) / 0x8000
 
 
 def random_shift(images, rng, max_shift=4.0, fraction=0.25, order=3):

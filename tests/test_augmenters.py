@@ -1,14 +1,16 @@
 """Augmenters: against SciPy image by image, their draws, their shared contract, their refusals."""
 
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import reference
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mlpcw import augmenters
+from mlpcw import augmenters, kernels
 from mlpcw.augmenters import random_distortion, random_noise, random_rotation, random_shift
 
 RANDOM = [random_distortion, random_noise, random_rotation, random_shift]
@@ -28,6 +30,16 @@ RANDOM_SOURCES = [np.random.RandomState, np.random.default_rng]
 
 sizes = st.integers(1, 12)
 seeds = st.integers(0, 2**32 - 1)
+
+
+@pytest.fixture(scope="module", autouse=True, params=["compiled", "NumPy"])
+def way(request):
+    """Every test is run with the compiled kernels and without."""
+    if request.param == "compiled" and not kernels.compiled():
+        pytest.skip("Numba is not here, or switched off")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kernels, "compiled", lambda: request.param == "compiled")
+        yield
 
 
 def random_images(num_images, height, width, seed=0):
@@ -134,6 +146,8 @@ def test_same_draws_as_image_by_image(augmenter, make_rng, dtype, tolerance):
     rng, reference_rng = make_rng(7), make_rng(7)
     expected = REFERENCES[augmenter](images, reference_rng)
     outputs = augmenter(images, rng)
+    if (augmenter, make_rng, dtype) == (random_distortion, np.random.default_rng, np.float32):
+        tolerance = 1e-5  # its displacements are float32 too
     np.testing.assert_allclose(outputs, expected, rtol=0, atol=tolerance)
     changed = (outputs != images).any(axis=(1, 2))
     assert changed.sum() == 5
@@ -177,6 +191,31 @@ def test_shifts_go_in_every_direction():
         assert 3.8 < distance.max() <= 4
         assert abs(distance.mean()) < 0.5
     assert abs(np.corrcoef(down, right)[0, 1]) < 0.2
+
+
+@pytest.mark.parametrize("augmenter", [random_distortion, random_shift])
+@pytest.mark.parametrize("make_rng", RANDOM_SOURCES)
+def test_many_images_are_changed_as_few_are(augmenter, make_rng):
+    """Though they are changed a few dozen at a time."""
+    images = np.random.default_rng(11).random((150, 6, 8)).astype(np.float32)
+    expected = REFERENCES[augmenter](images, make_rng(12), fraction=1.0)
+    outputs = augmenter(images, make_rng(12), fraction=1.0)
+    np.testing.assert_allclose(outputs, expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("make_rng", RANDOM_SOURCES)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_noise_of_a_distortion_is_uniform(make_rng, dtype):
+    # the blur of so small a sigma changes nothing, and alpha 1 leaves the noise
+    noise = augmenters._random_fields(make_rng(13), (50, 2, 20, 25), 1.0, 0.01, np.dtype(dtype))
+    assert noise.shape == (50, 2, 20, 25)
+    assert -1 <= noise.min() < -0.999
+    assert 0.999 < noise.max() < 1
+    assert abs(noise.mean()) < 0.01
+    assert noise.var() == pytest.approx(1 / 3, rel=0.02)
+    flat = noise.ravel()
+    for step in range(1, 5):
+        assert abs(np.corrcoef(flat[step:], flat[:-step])[0, 1]) < 0.02
 
 
 # ---- the contract of all four ----------------------------------------------------------------
@@ -227,8 +266,9 @@ def test_strength_zero_changes_nothing(augmenter, strength, dtype):
 
 
 @pytest.mark.parametrize("augmenter", RANDOM)
-def test_batch_of_no_images(augmenter):
-    assert augmenter(np.zeros((0, 784)), np.random.default_rng(16)).shape == (0, 784)
+@pytest.mark.parametrize("shape", [(0, 784), (3, 0), (3, 0, 4), (3, 4, 0)])
+def test_no_images_or_no_pixels(augmenter, shape):
+    assert augmenter(np.zeros(shape), np.random.default_rng(16), fraction=1.0).shape == shape
 
 
 @pytest.mark.parametrize("augmenter", RANDOM)
@@ -272,6 +312,146 @@ def test_order_of_the_images_does_not_matter(seed):
     ]:
         expected = transform(images, argument)[order]
         np.testing.assert_array_equal(transform(images[order], argument[order]), expected)
+
+
+# ---- the two ways and the edges --------------------------------------------------------------
+
+dtypes = st.sampled_from([np.float32, np.float64])
+
+
+def both_ways(transform, *args):
+    """What a transform returns with compiled kernels, and what without."""
+    results = []
+    for compiled in (True, False):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(kernels, "compiled", lambda compiled=compiled: compiled)
+            results.append(transform(*args))
+    assert results[0].dtype == results[1].dtype == args[0].dtype
+    return results
+
+
+@pytest.fixture
+def needs_numba():
+    if not kernels.importlib.util.find_spec("numba"):
+        pytest.skip("Numba is not here")
+
+
+@pytest.mark.usefixtures("needs_numba")
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    num_images=st.integers(0, 4), height=sizes, width=sizes, dtype=dtypes, fields=dtypes, seed=seeds
+)
+def test_both_ways_read_the_same_to_the_last_bit(num_images, height, width, dtype, fields, seed):
+    rng = np.random.default_rng(seed)
+    images = rng.normal(size=(num_images, height, width)).astype(dtype)
+    displacements = 3 * rng.normal(size=(num_images, 2, height, width)).astype(fields)
+    np.testing.assert_array_equal(*both_ways(augmenters.distort, images, displacements))
+    angles = rng.uniform(-400, 400, num_images)
+    np.testing.assert_array_equal(*both_ways(augmenters.rotate, images, angles))
+
+
+@pytest.mark.usefixtures("needs_numba")
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(num_images=st.integers(0, 4), height=sizes, width=sizes, dtype=dtypes, seed=seeds)
+def test_both_ways_shift_alike(num_images, height, width, dtype, seed):
+    rng = np.random.default_rng(seed)
+    images = rng.normal(size=(num_images, height, width)).astype(dtype)
+    offsets = rng.uniform(-1.1, 1.1, (num_images, 2)) * (height, width)
+    offsets[::2, rng.integers(2)] = np.round(offsets[::2, rng.integers(2)])
+    tolerance = 1e-10 if dtype == np.float64 else 1e-5
+    compiled, plain = both_ways(augmenters.shift, images, offsets)
+    np.testing.assert_allclose(compiled, plain, rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_kernels_in_plain_python(monkeypatch, dtype):
+    images = random_images(3, 4, 5).astype(dtype)
+    fields = 2 * random_images(6, 4, 5, 1).reshape(3, 2, 4, 5)
+    fields[0, 0, 0, :3] = [np.nan, np.inf, -1e30]
+    angles, offsets = np.array([20.0, 90.0, -33.0]), np.array([[0.3, -1.4], [1, -2], [4, 0.5]])
+    expected = [
+        augmenters.distort(images, fields),
+        augmenters.rotate(images, angles),
+        augmenters.shift(images, offsets),
+    ]
+    monkeypatch.setattr(kernels, "compiled", lambda: True)
+    for name in ("sample_bilinear", "shift_cubic"):
+        monkeypatch.setattr(kernels, name, getattr(kernels, name).__wrapped__)
+    results = [
+        augmenters.distort(images, fields),
+        augmenters.rotate(images, angles),
+        augmenters.shift(images, offsets),
+    ]
+    np.testing.assert_array_equal(results[:2], expected[:2])
+    np.testing.assert_allclose(results[2], expected[2], atol=1e-12 if dtype == np.float64 else 1e-5)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("far", [1e30, -1e30, 1e10, -(2.0**31), 2.0**63, np.inf, -np.inf, np.nan])
+def test_what_is_read_from_far_away_is_zero(far, dtype):
+    images = random_images(2, 5, 6).astype(dtype) + 10
+    fields = np.zeros((2, 2, 5, 6), dtype)
+    fields[0, 0, 2, 3] = fields[1, 1, 4, 5] = far
+    expected = images.copy()
+    expected[0, 2, 3] = expected[1, 4, 5] = 0
+    np.testing.assert_array_equal(augmenters.distort(images, fields), expected)
+    for order in (1, 3):
+        moved = augmenters.shift(images, np.array([[far, 0], [0.5, far]]), order)
+        np.testing.assert_array_equal(moved, np.zeros_like(images))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("augmenter", RANDOM)
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")  # inf - inf
+def test_a_pixel_that_is_no_number_stays_in_its_image(augmenter, value):
+    images = random_images(3, 7, 6)
+    expected = augmenter(images, np.random.RandomState(14), fraction=1.0)
+    images[1, 3, 3] = value
+    outputs = augmenter(images, np.random.RandomState(14), fraction=1.0)
+    np.testing.assert_array_equal(outputs[[0, 2]], expected[[0, 2]])
+    assert not np.isfinite(outputs[1]).all()
+
+
+def test_angle_that_is_no_number():
+    rotated = augmenters.rotate(np.ones((1, 4, 4)), np.array([np.nan]))
+    np.testing.assert_array_equal(rotated, np.zeros((1, 4, 4)))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("transform", "argument"),
+    [
+        (augmenters.rotate, np.array([10.0, -20.0, 30.0])),
+        (augmenters.shift, np.array([[1.5, 0.5], [1, -1], [0, 0.2]])),
+        (augmenters.distort, random_images(6, 6, 4, 15).reshape(3, 2, 6, 4)),
+    ],
+)
+def test_any_layout_is_read_and_none_is_changed(transform, argument, dtype):
+    images = random_images(3, 6, 4).astype(dtype)
+    before, argument = images.copy(), argument.copy()
+    images.flags.writeable = argument.flags.writeable = False
+    expected = transform(images, argument)
+    assert expected.dtype == dtype
+    np.testing.assert_array_equal(images, before)
+    for strange in (np.asfortranarray(images), np.repeat(images, 2, axis=2)[:, :, ::2]):
+        result = transform(strange, np.asfortranarray(argument))
+        np.testing.assert_array_equal(result, expected)
+    swapped = images.astype(images.dtype.newbyteorder())
+    tolerance = 1e-12 if dtype == np.float64 else 1e-5
+    np.testing.assert_allclose(transform(swapped, argument), expected, atol=tolerance)
+
+
+def test_fields_follow_the_dtype_of_the_noise():
+    noise = random_images(4, 6, 5)
+    fields = augmenters.displacement_fields(noise, 8.0, 2.0)
+    single = augmenters.displacement_fields(noise.astype(np.float32), 8.0, 2.0)
+    assert (fields.dtype, single.dtype) == (np.float64, np.float32)
+    np.testing.assert_allclose(single, fields, atol=1e-5)
+
+
+def test_import_does_not_wait_for_scipy():
+    code = "import sys, mlpcw.augmenters; sys.exit('scipy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 # ---- refusals --------------------------------------------------------------------------------
@@ -357,6 +537,34 @@ def test_inputs_that_are_not_images(augmenter, shape):
         "inputs must have shape (batch_size, side * side) or (batch_size, height, width), "
         f"got {shape}"
     )
+
+
+@pytest.mark.parametrize(
+    ("transform", "argument", "message"),
+    [
+        (
+            *(augmenters.distort, np.zeros((4, 2, 28, 27))),
+            r"displacements must have shape \(4, 2, 28, 28\) for images of shape \(4, 28, 28\),"
+            r" got \(4, 2, 28, 27\)",
+        ),
+        (
+            *(augmenters.rotate, np.zeros(1)),
+            r"angles must have shape \(4,\) for images of shape \(4, 28, 28\), got \(1,\)",
+        ),
+        (
+            *(augmenters.shift, np.zeros((3, 2))),
+            r"offsets must have shape \(4, 2\) for images of shape \(4, 28, 28\), got \(3, 2\)",
+        ),
+    ],
+)
+def test_arguments_that_do_not_fit_the_images(transform, argument, message):
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        transform(IMAGES.reshape(4, 28, 28), argument)
+    with pytest.raises(
+        ValueError,
+        match=r"^images must have shape \(num_images, height, width\), got \(4, 784\)$",
+    ):
+        transform(IMAGES, argument)
 
 
 @pytest.mark.parametrize("augmenter", RANDOM)

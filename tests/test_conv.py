@@ -1,17 +1,17 @@
-"""Convolution: three methods against its definition, its algebra, its dtypes, its refusals."""
+"""Convolution: all methods against its definition, its algebra, its dtypes, its refusals."""
 
 import numpy as np
 import pytest
 import reference
 from gradcheck import check_gradient
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from witnesses import BY_HAND, INDEPENDENT, PROJECTION, conv_method, witness
 
-from mlpcw import conv
+from mlpcw import conv, kernels
 
-FAST = sorted(set(conv.METHODS) - {"loop"})
-METHODS = sorted(conv.METHODS)
+METHODS = sorted(set(conv.METHODS) - (set() if kernels.compiled() else conv.COMPILED))
+FAST = sorted(set(METHODS) - {"loop"})
 
 
 @st.composite
@@ -110,7 +110,12 @@ def test_methods_agree(method, dtype, tolerance, problem):
 @pytest.mark.parametrize("method", FAST)
 @pytest.mark.parametrize(
     ("batch_size", "num_input_channels", "num_output_channels", "size", "kernel_size"),
-    [(10, 1, 8, (28, 28), (5, 5)), (3, 5, 10, (12, 17), (5, 2)), (2, 16, 32, (12, 12), (5, 5))],
+    [
+        (10, 1, 8, (28, 28), (5, 5)),
+        (70, 1, 8, (28, 27), (5, 4)),  # more images than any method takes at once
+        (3, 5, 10, (12, 17), (5, 2)),
+        (2, 16, 32, (12, 12), (5, 5)),
+    ],
 )
 def test_methods_agree_at_the_sizes_of_a_network(
     method, batch_size, num_input_channels, num_output_channels, size, kernel_size
@@ -194,6 +199,95 @@ def test_kernel_gradient_sums_over_the_batch_and_keeps_output_channels_apart(met
     assert grads_wrt_kernels[1].all()
 
 
+# ---- not numbers -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", sorted(set(METHODS) - {"toeplitz"}))  # multiplies by zeros
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_not_finite_reaches_what_belongs_to_it_and_nothing_else(method, value):
+    rng = np.random.default_rng(3)
+    inputs, ours = rng.normal(size=(3, 2, 6, 7)), rng.normal(size=(9, 2, 3, 4))
+    grads = rng.normal(size=(3, 9, 4, 4))
+    inputs[1, 1, 1, 5] = value  # in the windows of outputs (0 or 1, 2 or 3)
+    expected = np.zeros(grads.shape, bool)
+    expected[1, :, :2, 2:] = True
+    outputs = conv.convolve(inputs, ours, method)
+    np.testing.assert_array_equal(~np.isfinite(outputs), expected)
+
+    expected = np.zeros(ours.shape, bool)
+    expected[:, 1, ::-1, ::-1][:, :2, 2:] = True  # below flipped kernels, at (0 or 1, 2 or 3)
+    grads_wrt_kernels = conv.grad_kernels(inputs, grads, method)
+    np.testing.assert_array_equal(~np.isfinite(grads_wrt_kernels), expected)
+
+    grads[2, 4, 3, 0] = value
+    expected = np.zeros(inputs.shape, bool)
+    expected[2, :, 3:, :4] = True
+    grads_wrt_inputs = conv.grad_inputs(ours, grads, method)
+    np.testing.assert_array_equal(~np.isfinite(grads_wrt_inputs), expected)
+
+
+# ---- compiled and not ------------------------------------------------------------------------
+
+
+def called_by(monkeypatch, name, function):
+    """Returns what the kernel of that name is called with, once, by the function."""
+    calls, kernel = [], getattr(kernels, name)
+
+    def note(*args):
+        calls.append([np.copy(arg) for arg in args])
+        kernel(*args)
+
+    monkeypatch.setattr(kernels, name, note)
+    function()
+    monkeypatch.undo()
+    return [a if a.ndim else a.item() for a in calls[0]]
+
+
+@pytest.mark.skipif(not kernels.compiled(), reason="Numba is not installed")
+@pytest.mark.parametrize(
+    ("name", "operation", "method"),
+    [
+        ("correlate", 0, "direct"),
+        ("correlate_grads", 2, "direct"),
+        ("unfold", 0, "channels_last"),
+        ("fold", 1, "channels_last"),
+        ("fold_rows", 1, "im2col"),
+    ],
+)
+@settings(
+    deadline=None, max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(problem=problems(max_batch_size=2, max_size=6))
+def test_kernels_do_the_same_compiled_and_as_they_are_written(
+    monkeypatch, name, operation, method, problem
+):
+    inputs, ours, grads = problem
+    call = (
+        lambda: conv.convolve(inputs, ours, method),
+        lambda: conv.grad_inputs(ours, grads, method),
+        lambda: conv.grad_kernels(inputs, grads, method),
+    )[operation]
+    args = called_by(monkeypatch, name, call)
+    copies = [np.copy(arg) if np.ndim(arg) else arg for arg in args]
+    getattr(kernels, name)(*args)
+    getattr(kernels, name).__wrapped__(*copies)
+    for arg, copy in zip(args, copies, strict=True):
+        np.testing.assert_allclose(arg, copy, rtol=1e-12, atol=1e-12, equal_nan=True)
+
+
+@settings(
+    deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(problem=problems())
+def test_folding_is_the_same_without_numba(monkeypatch, problem):
+    _, ours, grads = problem
+    here = conv.grad_inputs(ours, grads, "im2col")
+    with monkeypatch.context() as patch:
+        patch.setattr(kernels, "compiled", lambda: False)
+        there = conv.grad_inputs(ours, grads, "im2col")
+    np.testing.assert_allclose(here, there, atol=1e-10)
+
+
 # ---- dtypes and memory -----------------------------------------------------------------------
 
 
@@ -251,17 +345,37 @@ def test_arguments_are_left_alone_and_may_have_any_layout(method, problem):
 
 
 @pytest.mark.parametrize(
-    ("width", "kernels_shape", "expected"),
+    ("width", "kernels_shape", "compiled", "expected"),
     [
-        (28, (1, 1, 5, 5), "toeplitz"),
-        (28, (1, 1, 15, 15), "toeplitz"),
-        (12, (10, 5, 5, 5), "toeplitz"),
-        (28, (32, 1, 5, 5), "im2col"),
-        (14, (8, 8, 1, 1), "im2col"),
+        (28, (1, 1, 5, 5), False, "toeplitz"),
+        (28, (1, 1, 15, 15), False, "toeplitz"),
+        (12, (10, 5, 5, 5), False, "toeplitz"),
+        (28, (32, 1, 5, 5), False, "im2col"),
+        (14, (8, 8, 1, 1), False, "im2col"),
+        (28, (1, 1, 5, 5), True, "direct"),
+        (28, (4, 1, 5, 5), True, "direct"),
+        (28, (5, 1, 5, 5), True, "im2col"),
+        (14, (8, 8, 1, 1), True, "im2col"),
+        (12, (10, 5, 5, 5), True, "channels_last"),
+        (12, (32, 16, 5, 5), True, "channels_last"),
     ],
 )
-def test_choice(width, kernels_shape, expected):
-    assert conv.choose_method(width, kernels_shape) == expected
+def test_choice(width, kernels_shape, compiled, expected):
+    assert conv.choose_method(width, kernels_shape, compiled) == expected
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_compiled_methods_are_chosen_where_loops_are_compiled(monkeypatch, compiled):
+    monkeypatch.setattr(kernels, "compiled", lambda: compiled)
+    assert (conv.choose_method(28, (1, 1, 5, 5)) in conv.COMPILED) == compiled
+
+
+def test_compiled_methods_are_not_chosen_for_other_precisions():
+    rng = np.random.default_rng(5)
+    inputs, ours = rng.normal(size=(2, 1, 9, 9)), rng.normal(size=(1, 1, 3, 3))
+    outputs = conv.convolve(inputs.astype(np.longdouble), ours)
+    assert outputs.dtype == np.longdouble
+    np.testing.assert_allclose(outputs, conv.convolve(inputs, ours), atol=1e-10)
 
 
 @pytest.mark.parametrize("num_output_channels", [1, 32])
@@ -328,7 +442,7 @@ INPUTS, KERNELS, GRADS = np.ones((4, 2, 6, 5)), np.ones((3, 2, 2, 3)), np.ones((
         ),
         (
             lambda: conv.convolve(INPUTS, KERNELS, "fft"),
-            "method must be one of loop, im2col, toeplitz, got 'fft'",
+            "method must be one of loop, im2col, toeplitz, direct, channels_last, got 'fft'",
         ),
     ],
 )
@@ -336,3 +450,14 @@ def test_refusals(call, message):
     with pytest.raises(ValueError) as refusal:
         call()
     assert str(refusal.value) == message
+
+
+@pytest.mark.parametrize("method", sorted(conv.COMPILED))
+def test_compiled_methods_are_refused_where_loops_are_not_compiled(monkeypatch, method):
+    monkeypatch.setattr(kernels, "compiled", lambda: False)
+    with pytest.raises(ValueError) as refusal:
+        conv.convolve(INPUTS, KERNELS, method)
+    assert str(refusal.value) == (
+        f"method '{method}' needs compiled kernels (Numba, extra 'fast', not switched off by "
+        "MLPCW_COMPILED) and float32 or float64, got float64"
+    )

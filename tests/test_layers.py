@@ -9,6 +9,7 @@ import reference
 from gradcheck import check_layer
 from witnesses import BY_HAND, INDEPENDENT, PROJECTION, witness
 
+from mlpcw import kernels
 from mlpcw.initialisers import ConstantInit, NormalInit
 from mlpcw.layers import (
     AffineLayer,
@@ -27,6 +28,8 @@ from mlpcw.layers import (
     TanhLayer,
 )
 from mlpcw.penalties import L1L2Penalty, L1Penalty, L2Penalty
+
+COMPILED = kernels.compiled()
 
 
 class RepeatingDropoutLayer(DropoutLayer):
@@ -636,6 +639,66 @@ def test_the_first_of_equal_maxima_in_a_window_takes_the_gradient():
         layer.bprop(inputs, outputs, np.array([[[[5.0, 7.0]]]])),
         [[[[0.0, 5.0, 7.0, 0.0], [0.0, 0.0, 0.0, 0.0]]]],
     )
+
+
+def windows_of_few_values(dtype, size, seed):
+    """Inputs with many equal maxima, NaN and infinities, and gradients for the outputs."""
+    rng = np.random.default_rng(seed)
+    values = [-2.0, -0.0, 0.0, 1.0, 1.0, np.nan, np.inf, -np.inf]
+    inputs = rng.choice(values, size=(3, 2, 3 * size, 4 * size)).astype(dtype)
+    return inputs, rng.normal(size=(3, 2, 3, 4)).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("size", [1, 2, 3])
+@pytest.mark.parametrize("compiled", [False, True])
+def test_max_pooling_2d_is_that_of_each_window(monkeypatch, dtype, size, compiled):
+    """The same with and without Numba; NaN is the maximum, and the first of several."""
+    monkeypatch.setattr(kernels, "compiled", lambda: compiled and COMPILED)
+    layer = MaxPooling2DLayer(size)
+    inputs, grads = windows_of_few_values(dtype, size, seed=14)
+    outputs = layer.fprop(inputs)
+    grads_wrt_inputs = layer.bprop(inputs, outputs, grads)
+    assert outputs.dtype == grads_wrt_inputs.dtype == dtype
+    for index in np.ndindex(grads.shape):
+        b, c, i, j = index
+        window = (b, c, slice(i * size, (i + 1) * size), slice(j * size, (j + 1) * size))
+        np.testing.assert_array_equal(outputs[index], inputs[window].max())
+        expected = np.zeros(size * size, dtype)
+        expected[inputs[window].argmax()] = grads[index]
+        exactly(grads_wrt_inputs[window].ravel(), expected)
+
+
+@pytest.mark.parametrize("layout", ["Fortran's order", "every other", "read-only"])
+def test_max_pooling_2d_takes_any_layout(layout):
+    layer = MaxPooling2DLayer(2)
+    inputs, grads = windows_of_few_values(np.float64, 2, seed=15)
+    expected = layer.bprop(inputs, layer.fprop(inputs), grads)
+    arrays = [inputs, layer.fprop(inputs), grads]
+    if layout == "Fortran's order":
+        arrays = [np.asfortranarray(array) for array in arrays]
+    elif layout == "every other":
+        arrays = [np.repeat(array, 2, axis=3)[:, :, :, ::2] for array in arrays]
+    else:
+        for array in arrays:
+            array.flags.writeable = False
+    exactly(layer.bprop(*arrays), expected)
+
+
+def test_gradients_of_another_shape_are_refused():
+    """Also where a compiled kernel, which checks no shapes, would have read beyond them."""
+    layer = MaxPooling2DLayer(2)
+    inputs, grads = windows_of_few_values(np.float64, 2, seed=16)
+    with pytest.raises((ValueError, IndexError)):
+        layer.bprop(inputs, layer.fprop(inputs), grads[:, :, :2])
+
+
+def test_the_kernel_for_windows_of_2_x_2_as_it_is_written():
+    inputs, grads = windows_of_few_values(np.float64, 2, seed=17)
+    layer = MaxPooling2DLayer(2)
+    outputs, results = layer.fprop(inputs), np.full(inputs.shape, 9.0)
+    kernels.unpool.__wrapped__(inputs, outputs, grads, results)
+    exactly(results, layer.bprop(inputs, outputs, grads))
 
 
 def test_pooling_takes_whole_numbers():
