@@ -65,13 +65,15 @@ def _store(results: Path | None, profile: str, epochs: int = 0):
     return Store(results or default_results(), profile, epochs)
 
 
+def _problem(finding, what_is_done: str = "") -> str:
+    """A sentence on a run that is stale or damaged."""
+    run = f"{finding.arm.key} with seed {finding.seed}"
+    return f"{finding.state.value}{what_is_done}: {run}: {finding.reason}"
+
+
 def _problems(findings: list) -> list[str]:
     """A sentence for each run that is stale or damaged."""
-    return [
-        f"{each.state.value}: {each.arm.key} with seed {each.seed}: {each.reason}"
-        for each in findings
-        if each.reason
-    ]
+    return [_problem(each) for each in findings if each.reason]
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -127,8 +129,8 @@ def run(
         findings = store.find_all(parts, seeds)
         lacking = [each for each in findings if each.state is not State.DONE]
         for each in lacking:
-            if each.state is State.DAMAGED:
-                click.echo(f"damaged, trained again: {each.reason}", err=True)
+            if each.reason:
+                click.echo(_problem(each, ", trained again"), err=True)
         needs_mnist = any(each.arm.data == "mnist" for each in lacking)
         if needs_mnist and not mnist.available():
             store.check_writable()  # before anything is fetched in vain
@@ -218,8 +220,16 @@ def replay(runs: tuple[str, ...], epochs: int, workers: int, results: Path | Non
 
 @main.command()
 @_common
-def verify(profile: str, results: Path | None) -> None:
-    """Read and check every stored run: whole, of this arm, of this data, by this code."""
+@click.option(
+    "--retrain", type=_whole(0), default=0, help="Train K stored runs again, drawn at random."
+)
+def verify(profile: str, results: Path | None, retrain: int) -> None:
+    """Read and check every stored run: whole, of this arm, of this data, by this code.
+
+    A run trained again is compared with the stored one, which stays as it is: identical, the same
+    to so many printed digits, or different.
+    """
+    from mlpcw.study import repeats
     from mlpcw.study.store import State
 
     with _sentences(click.ClickException):
@@ -233,7 +243,17 @@ def verify(profile: str, results: Path | None) -> None:
         f"{count[State.DONE]} of {len(findings)} runs are stored and good,"
         f" {count[State.MISSING]} are missing, {len(problems)} problems"
     )
-    if problems:
+    different = 0
+    if retrain:
+        drawn = repeats.draw(findings, retrain)
+        click.echo(f"trained again, drawn at random from {count[State.DONE]} runs:")
+        with _sentences(click.ClickException):
+            found = repeats.repeat(store, drawn)
+        for each, outcome in zip(drawn, found, strict=True):
+            click.echo(f"{each.arm.key} with seed {each.seed}: {outcome.verdict}")
+        different = sum(not outcome.good for outcome in found)
+        click.echo(f"{len(found) - different} of {len(found)} are confirmed")
+    if problems or different:
         raise SystemExit(1)
 
 

@@ -43,7 +43,7 @@ def number(
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(f"{name} must be a number, got {value!r}")
     too_low = value <= low if above else value < low
-    if not math.isfinite(value) or too_low or value > high:
+    if not _is_finite(value) or too_low or value > high:
         raise ValueError(
             f"{name} must be {_range('a number', low, high, above, unit)}, got {value}"
         )
@@ -87,6 +87,13 @@ def as_rng(rng: Rng | None) -> Rng:
     if not isinstance(rng, Rng):
         raise TypeError(f"rng must be a RandomState, a Generator or None, got {rng!r}")
     return rng
+
+
+def _is_finite(value: numbers.Real) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number above the largest float
+        return False
 
 
 def _range(what: str, low: float, high: float, above: bool = False, unit: str = "") -> str:

@@ -8,11 +8,14 @@ scikit-learn, enlarged to MNIST's 28 x 28. Both are handed out as an `ImageSet` 
 "train", "valid" and "test". Only `download` ever touches the network.
 """
 
+import contextlib
 import gzip
 import hashlib
 import math
 import os
 import textwrap
+import threading
+import urllib.parse
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -46,14 +49,20 @@ MIRRORS: tuple[str, ...] = (
 )
 """Where `download` looks, in this order; each holds the four files, gzipped."""
 
+SECONDS_OF_SILENCE = 30
+"""How long `download` waits for the next bytes of a mirror before it asks the next one."""
+
+SECONDS_A_FILE = 900
+"""How long a mirror has for a whole file; the largest, 10 MB, then comes at 11 kB a second."""
+
 WHICH_SETS = ("train", "valid", "test")
 """The splits of an image set."""
 
 NUM_TRAIN = 50_000
 """How many of MNIST's 60 000 training images are `train`; those after them are `valid`."""
 
-MAX_BYTES = 2**28
-"""The most that `read_idx` takes from one file, in bytes: five times MNIST's largest."""
+MAX_BYTES = 2**26
+"""The most that `read_idx` takes from one file, in bytes: 1.4 times MNIST's largest."""
 
 DIGITS_SEED = 1797
 """Fixes the order and the split of `digits`; another value is another data set."""
@@ -219,7 +228,8 @@ def data_folder(data_dir: str | os.PathLike | None = None) -> Path:
     """
     given = os.environ.get("MLPCW_DATA_DIR") if data_dir in (None, "") else data_dir
     if given:
-        return Path(given).expanduser().resolve()
+        # Of `os.path`, which leaves the name of an unknown user as it is: `Path` raises.
+        return Path(os.path.expanduser(given)).resolve()
     from pooch import os_cache
 
     return os_cache("mlpcw").expanduser().resolve() / "mnist"
@@ -420,8 +430,12 @@ def _fetch(name: str, folder: Path, mirrors: Sequence[str], progress: bool) -> N
     """Fetches one of MNIST's files from the first mirror that has it right."""
     import pooch
 
+    deadline = _Deadline(SECONDS_A_FILE)
     fetch = pooch.HTTPDownloader(
-        progressbar=progress, chunk_size=2**16, hooks={"response": _stay_with_https}
+        progressbar=progress,
+        chunk_size=2**16,
+        timeout=SECONDS_OF_SILENCE,
+        hooks={"response": [_stay_with_https, deadline]},
     )
     # However it is compressed, the right file is hardly longer than its content.
     limit = math.prod(SHAPES[name]) + 2**16
@@ -446,6 +460,8 @@ def _fetch(name: str, folder: Path, mirrors: Sequence[str], progress: bool) -> N
                     break
                 except Exception as error:  # whatever went wrong, the next mirror may do better
                     failures.append(f"{mirror} said: {textwrap.shorten(str(error), 200)}")
+                finally:
+                    deadline.cancel()
             else:
                 raise FileNotFoundError(
                     f"{name} could not be fetched ({'; '.join(failures)}): try again later, or put "
@@ -457,10 +473,37 @@ def _fetch(name: str, folder: Path, mirrors: Sequence[str], progress: bool) -> N
 
 
 def _stay_with_https(response, **_) -> None:
-    """Refuses a redirection from https to plain http."""
+    """Refuses a redirection from https to anything else, and from http to what is neither."""
     target = response.headers.get("location", "")
-    if response.url.startswith("https:") and target.lower().startswith("http:"):
+    # As a client reads it: relative to where it stands, without the blanks that it may hide in.
+    scheme = urllib.parse.urlsplit(urllib.parse.urljoin(response.url, target)).scheme
+    if scheme not in ("https", urllib.parse.urlsplit(response.url).scheme):
         raise _Refused(f"found a redirection to {target}, expected https")
+
+
+class _Deadline:
+    """Breaks off a response that is not whole after some seconds, as where it only trickles."""
+
+    def __init__(self, seconds: float):
+        self.seconds = seconds
+        self.under_way = []
+
+    def __call__(self, response, **_) -> None:
+        timer = threading.Timer(self.seconds, self._break_off, [response])
+        timer.daemon = True
+        timer.start()
+        self.under_way.append((timer, response))
+
+    def cancel(self) -> None:
+        for timer, response in self.under_way:
+            timer.cancel()
+            response.close()
+        self.under_way.clear()
+
+    @staticmethod
+    def _break_off(response) -> None:
+        with contextlib.suppress(OSError, ValueError):  # it has just ended by itself
+            response.raw.shutdown()
 
 
 class _AtMost:

@@ -1,31 +1,51 @@
-"""What the tests share: the `needs_mnist` marker, the digits in MNIST's place, fixed examples.
+"""What the tests share: markers, the digits in MNIST's place, fixed examples, counts.
 
 `@pytest.mark.needs_mnist` skips a test where MNIST is not at hand. Hypothesis draws the same
 examples in every run. BLAS has one thread, as in the processes that train: with more it adds up in
 another order, and the last digits differ.
+
+The tests of faults and the fuzz tests have a short version, which every run has, and with `--long`
+a full one. They count what they did, as do the tests that hold the library against others
+(`oracles`) and the witnesses of gradients; the counts are printed at the end, and with `--long`
+those of a run that has passed are kept in `results/trust/`.
 """
 
+import collections
 import os
+import time
 
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[name] = "1"  # before NumPy is loaded, which counts them then
 
 import hypothesis  # noqa: E402
+import kept  # noqa: E402
 import pytest  # noqa: E402
+from runs import Inline, forged  # noqa: E402
 import witnesses  # noqa: E402
 
 from mlpcw import mnist  # noqa: E402
+from mlpcw.study import runner  # noqa: E402
 
 hypothesis.settings.register_profile("fixed", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("fixed")
 
-
+COUNTS = pytest.StashKey[dict[str, dict[str, collections.Counter]]]()
+COMMIT = pytest.StashKey[str]()
 WITNESSES = pytest.StashKey[witnesses.Table]()
+LONG_TOPICS = {"faults", "fuzz", "oracles", "witnesses"}
+"""Each is made in full by `make <topic>`."""
+
+
+def pytest_addoption(parser):
+    parser.addoption("--long", action="store_true", help="the full tests that count; kept")
 
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "needs_mnist: skipped where MNIST is not at hand")
     config.addinivalue_line("markers", "witness(kind, of): a ground to believe in a gradient")
+    config.stash[COUNTS] = {}
+    if config.getoption("--long"):
+        config.stash[COMMIT] = kept.commit()
 
 
 @pytest.hookimpl(tryfirst=True)  # before any test is left out
@@ -39,6 +59,46 @@ def pytest_runtest_setup(item):
 
 
 @pytest.fixture
+def counts(request):
+    """What a scenario counts: a `Counter`, by the test's name, of things done to their number."""
+    topic = request.config.stash[COUNTS].setdefault(request.path.parent.name, {})
+    scenario = request.node.originalname.removeprefix("test_").replace("_", " ")
+    counter = topic.setdefault(scenario, collections.Counter())
+    start = time.perf_counter()
+    yield counter
+    counter["seconds"] += round(time.perf_counter() - start, 1)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Counts the witnesses that pass, where nothing else is run: `-m witness`."""
+    report = yield
+    if item.config.option.markexpr == "witness" and report.when == "call" and report.passed:
+        topic = item.config.stash[COUNTS].setdefault("witnesses", {})
+        for subject, kind in witnesses.witnessed(item):
+            topic.setdefault(subject, collections.Counter())[kind] += 1
+    return report
+
+
+@pytest.fixture
+def full_version(request):
+    """Whether this is the full version of the long tests."""
+    return request.config.getoption("--long")
+
+
+def pytest_terminal_summary(terminalreporter, exitstatus, config):
+    for topic, scenarios in config.stash[COUNTS].items():
+        terminalreporter.section(topic)
+        for scenario, counter in scenarios.items():
+            done = ", ".join(f"{number:g} {name}" for name, number in counter.items())
+            terminalreporter.write_line(f"{scenario}: {done}")
+        if config.getoption("--long") and exitstatus == 0 and topic in LONG_TOPICS:
+            commit = config.stash[COMMIT]
+            path = kept.keep(topic, f"make {topic}", commit, scenarios)
+            terminalreporter.write_line(f"kept in {path}")
+
+
+@pytest.fixture
 def digits_for_mnist(monkeypatch):
     """Lets whatever loads MNIST have the embedded digits, which look the same from outside."""
     monkeypatch.setattr(mnist, "load", lambda data_dir=None: mnist.digits())
@@ -48,3 +108,17 @@ def digits_for_mnist(monkeypatch):
 def witness_table(request):
     """Which witnesses each gradient has, among the tests that were collected."""
     return request.config.stash[WITNESSES]
+
+
+@pytest.fixture
+def here(monkeypatch):
+    """Trains in this thread; the keys of what is trained. The records are forged."""
+    keys = []
+
+    def train(arm, seed):
+        keys.append(arm.key)
+        return forged(arm, seed)
+
+    monkeypatch.setattr(runner, "train", train)
+    monkeypatch.setattr(runner, "default_executor", lambda *_: Inline())
+    return keys

@@ -30,10 +30,10 @@ from pathlib import Path
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[name] = "1"  # before NumPy is loaded, which counts them then
 
-import hypothesis
-import mutation
-import numpy as np
-import pytest
+import hypothesis  # noqa: E402
+import mutation  # noqa: E402
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 MEMORY = ROOT / "_build" / "mutants.jsonl"
@@ -235,7 +235,8 @@ def main():
         number = f" NUMBER={arguments.number}" if arguments.number else ""
         import kept  # not before: it loads the library
 
-        print("kept in", kept.keep("mutants", f"make mutants{number}", found))
+        path = kept.keep("mutants", f"make mutants{number}", kept.commit(), found)
+        print(f"kept in {path}")
 
 
 if __name__ == "__main__":

@@ -2,13 +2,18 @@
 
 import concurrent.futures
 import copy
+import dataclasses
 import functools
 import os
+import resource
 import time
+from pathlib import Path
 
+import click.testing
 import threadpoolctl
 
 from mlpcw import mnist
+from mlpcw.__main__ import main
 from mlpcw.study import arms, runner, store, training
 
 
@@ -31,12 +36,15 @@ def record_of(arm: arms.Arm, seed: int = 0) -> dict:
 
 @functools.cache
 def _trained(arm: arms.Arm, seed: int) -> dict:
-    return runner.train(arm, seed)
+    return _train(arm, seed)
 
 
 def apart_from_times(record: dict) -> dict:
     """A record without what differs between two trainings of the same run."""
     return {name: record[name] for name in record if name not in ("provenance", "seconds")}
+
+
+_train = runner.train  # also where a test has put another in its place
 
 
 class Inline(concurrent.futures.Executor):
@@ -68,6 +76,33 @@ def forged(arm: arms.Arm, seed: int = 0) -> dict:
     }
 
 
+def quick_store(folder) -> store.Store:
+    """A folder in which all runs of the quick profile are stored and good."""
+    kept = store.Store(folder, "quick")
+    for finding in kept.find_all():
+        kept.write(forged(finding.arm, finding.seed))
+    return kept
+
+
+def command(*arguments, status: int = 0) -> click.testing.Result:
+    """Runs a command in this process and checks its exit status; what it printed."""
+    result = click.testing.CliRunner().invoke(main, [str(argument) for argument in arguments])
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == status, result.output
+    return result
+
+
+def wait_until(condition, seconds: float = 120) -> bool:
+    """Waits for a condition; whether it came true."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.02)
+    return True
+
+
 # ---- Trainings that worker processes find by their name -------------------------------------
 
 
@@ -77,6 +112,36 @@ def deadly_train(arm: arms.Arm, seed: int) -> dict:
         os._exit(1)
     threads = {info["num_threads"] for info in threadpoolctl.threadpool_info()}
     return {"name": arm.name, "pid": os.getpid(), "threads": threads}
+
+
+VICTIM = "l2_1e-2"
+"""Name of the arm that something happens to."""
+
+
+def killed_train(arm: arms.Arm, seed: int) -> dict:
+    """Ends its process as the system does where memory is short, for one arm."""
+    if arm.name == VICTIM:
+        os._exit(137)
+    return forged(arm, seed)
+
+
+def starved_train(arm: arms.Arm, seed: int) -> dict:
+    """Really runs out of memory for one arm: the process may have a little more than it has."""
+    if arm.name == VICTIM:
+        pages = int(Path("/proc/self/statm").read_text("utf-8").split()[0])
+        limits = resource.getrlimit(resource.RLIMIT_AS)
+        most = pages * resource.getpagesize() + 2**24
+        resource.setrlimit(resource.RLIMIT_AS, (most, limits[1]))
+        try:
+            return _train(dataclasses.replace(arm, hidden_dims=(20_000,)), seed)
+        finally:
+            resource.setrlimit(resource.RLIMIT_AS, limits)
+    return forged(arm, seed)
+
+
+def die(leash) -> None:
+    """In the place of what a worker does first."""
+    os._exit(1)
 
 
 def endless_train(arm: arms.Arm, seed: int) -> dict:

@@ -220,7 +220,7 @@ def test_an_unknown_arm_is_refused_with_those_there_are():
 
 
 def test_negative_epochs_are_refused():
-    with pytest.raises(ValueError, match=r"epochs must be a whole number of at least 0, got -1"):
+    with pytest.raises(ValueError, match=r"epochs must be a whole number in \[0, 10000\], got -1"):
         arms.arms("full", num_epochs=-1)
 
 

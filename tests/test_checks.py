@@ -41,6 +41,7 @@ def test_what_is_no_number_is_refused(value):
         ({}, math.nan, "a number that is finite"),
         ({}, math.inf, "a number that is finite"),
         ({}, -math.inf, "a number that is finite"),
+        ({}, 10**400, "a number that is finite"),
         ({"low": 0}, -0.1, "a number of at least 0"),
         ({"low": 0}, math.inf, "a number of at least 0"),
         ({"low": 0}, math.nan, "a number of at least 0"),

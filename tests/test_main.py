@@ -9,12 +9,11 @@ import subprocess
 import sys
 
 import pytest
-from click.testing import CliRunner
-from runs import Inline, apart_from_times, forged, quick_arm, record_of
+from runs import apart_from_times, forged, quick_arm, quick_store, record_of
+from runs import command as run
 
 import mlpcw
 from mlpcw import mnist
-from mlpcw.__main__ import main
 from mlpcw.study import arms, replay, runner, store, training
 from mlpcw.study.store import State, Store
 
@@ -36,37 +35,6 @@ def no_mnist(monkeypatch, tmp_path):
     folder = tmp_path / "no mnist"
     monkeypatch.setenv("MLPCW_DATA_DIR", str(folder))
     return folder
-
-
-@pytest.fixture
-def here(monkeypatch):
-    """Trains in this thread; the keys of what is trained. The records are forged."""
-    keys = []
-
-    def train(arm, seed):
-        keys.append(arm.key)
-        return forged(arm, seed)
-
-    monkeypatch.setattr(runner, "train", train)
-    monkeypatch.setattr(runner, "default_executor", lambda *_: Inline())
-    return keys
-
-
-def run(*arguments, status=0):
-    """Runs a command in this process and checks its exit status; what it printed."""
-    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
-    if result.exception and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    assert result.exit_code == status, result.output
-    return result
-
-
-def quick_store(folder):
-    """A folder in which all runs of the quick profile are stored and good."""
-    kept = Store(folder, "quick")
-    for finding in kept.find_all():
-        kept.write(forged(finding.arm, finding.seed))
-    return kept
 
 
 # ---- As a whole -----------------------------------------------------------------------------
@@ -247,6 +215,15 @@ def test_run_refuses_what_is_no_number_of_things(option, value):
     assert value in result.stderr
 
 
+@pytest.mark.parametrize("name", ["seeds", "epochs"])
+@pytest.mark.parametrize("value", [10_001, 10**30])
+def test_run_refuses_more_than_anyone_can_mean(tmp_path, name, value):
+    options = ("--profile", "quick", "--results", tmp_path)
+    result = run("run", *options, f"--{name}", value, status=2)
+    assert f"{name} must be a whole number in [0, 10000], got {value}" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_run_refuses_more_seeds_than_2016_had(tmp_path):
     result = run("run", "--seeds", 3, "--results", tmp_path, status=2)
     assert "seeds must be 0 or 1 for part1/none" in result.stderr
@@ -266,9 +243,21 @@ def test_run_names_a_damaged_record_and_trains_it_again(tmp_path, here):
     path = kept.path(arms.find("quick", "part1/none"), 1)
     path.write_text(path.read_text("utf-8")[:500], encoding="utf-8")
     result = run("run", "--profile", "quick", "--results", tmp_path)
-    assert f"damaged, trained again: {path} is not a readable record: " in result.stderr
+    sentence = f"damaged, trained again: part1/none with seed 1: {path} is not a readable record: "
+    assert result.stderr.startswith(sentence)
     assert here == ["part1/none"]
     assert result.stdout == f"{NUM_QUICK} of {NUM_QUICK} runs are stored in {kept.folder}\n"
+    assert {finding.state for finding in kept.find_all()} == {State.DONE}
+
+
+def test_run_names_a_stale_record_and_trains_it_again(tmp_path, here):
+    kept = quick_store(tmp_path)
+    arm = arms.find("quick", "part1/none")
+    kept.write(forged(arm, 1) | {"probe": {}})
+    result = run("run", "--profile", "quick", "--results", tmp_path)
+    sentence = "stale, trained again: part1/none with seed 1: its probe has loss None, the code now"
+    assert result.stderr.startswith(sentence)
+    assert here == ["part1/none"]
     assert {finding.state for finding in kept.find_all()} == {State.DONE}
 
 
@@ -458,7 +447,7 @@ def test_a_short_replay_trains_now_and_stores_nothing(
     )
     assert result.stdout.splitlines() == [
         "part1/none                   15 of  15 printed values of its log",
-        "part3/nn                    2016 printed nothing to compare with",
+        "part3/nn                    2016 printed only the values after all 100 epochs, in a table",
     ]
     assert sorted(replayed.folder.parent.rglob("*")) == before
 
@@ -521,6 +510,42 @@ def test_verify_names_what_is_damaged_stale_foreign_or_of_other_data(tmp_path):
     assert str(stranger) in problems[3]
     assert str(other) in problems[4]
     assert summary == f"67 of {NUM_QUICK + 1} runs are stored and good, 0 are missing, 5 problems"
+
+
+def test_verify_trains_runs_again_and_says_which_and_how_they_compare(tmp_path, here):
+    quick_store(tmp_path)
+    options = ("--profile", "quick", "--results", tmp_path)
+    lines = run("verify", *options, "--retrain", 2).stdout.splitlines()
+    assert lines[1] == f"trained again, drawn at random from {NUM_QUICK} runs:"
+    keys = [line.split(" with seed ")[0] for line in lines[2:4]]
+    assert sorted(keys) == sorted(here)
+    assert all(line.endswith(": identical") for line in lines[2:4])
+    assert lines[4:] == ["2 of 2 are confirmed"]
+
+
+def test_verify_of_a_run_that_comes_out_otherwise_is_exit_status_1(tmp_path, here, monkeypatch):
+    kept = Store(tmp_path, "quick")
+    arm = arms.find("quick", "part3/nn")
+    kept.write(forged(arm, 1) | {"test": {"error": 0.5, "acc": 0.25}})
+    before = kept.path(arm, 1).read_bytes()
+    options = ("--profile", "quick", "--results", tmp_path, "--retrain", 5)
+    lines = run("verify", *options, status=1).stdout.splitlines()
+    assert lines[0].startswith("1 of 69 runs are stored and good")
+    assert lines[2].startswith("part3/nn with seed 1: differs: ")
+    assert lines[3] == "0 of 1 are confirmed"
+    assert kept.path(arm, 1).read_bytes() == before
+
+
+def test_verify_without_mnist_cannot_train_again(tmp_path, no_mnist):
+    kept = Store(tmp_path / "results", "full")
+    kept.write(forged(arms.find("full", "part3/nn"), arms.SEED_2016))
+    result = run("verify", "--results", tmp_path / "results", "--retrain", 1, status=1)
+    assert result.stderr.startswith(f"Error: MNIST is not in {no_mnist}: ")
+
+
+@pytest.mark.parametrize("value", ["-1", "some"])
+def test_verify_refuses_a_wrong_number_of_runs_to_train_again(value):
+    assert "Invalid value for '--retrain'" in run("verify", "--retrain", value, status=2).stderr
 
 
 def test_verify_leaves_every_file_as_it_is(tmp_path):

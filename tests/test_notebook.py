@@ -1,6 +1,9 @@
 """What a notebook asks for: its parameters are checked by name, its runs are found or trained."""
 
 import math
+import os
+import subprocess
+import sys
 import types
 from pathlib import Path
 
@@ -96,6 +99,35 @@ def test_an_unknown_profile_is_refused():
         notebook.check_parameters(USUAL | {"profile": "slow"})
 
 
+@pytest.mark.parametrize("name", ["data_dir", "results_dir"])
+@pytest.mark.parametrize("value", ["a\0b", "a\nb", "\x1b[2J", "\udcff"])
+def test_a_folder_with_unprintable_letters_is_refused(name, value):
+    with pytest.raises(ValueError) as caught:
+        notebook.check_parameters(USUAL | {name: value})
+    assert str(caught.value) == f"{name} must be the plain name of a folder, got {value!r}"
+
+
+@pytest.mark.parametrize("profile", ["full", "quick"])
+@pytest.mark.parametrize("name", ["nowhere", "", "~nobody-of-this-name/data"])
+def test_a_folder_without_mnist_is_refused_even_where_nothing_is_trained(tmp_path, profile, name):
+    folder = name if name.startswith("~") else str(tmp_path / name)
+    with pytest.raises(ValueError) as caught:
+        notebook.check_parameters(USUAL | {"profile": profile, "data_dir": folder})
+    assert str(caught.value) == (
+        "data_dir must be a folder that holds the four files of MNIST, or '' for the usual one,"
+        f" got {folder!r}"
+    )
+
+
+def test_a_folder_with_spaces_and_letters_of_any_script_is_taken(tmp_path):
+    folder = tmp_path / "мои данные ünd 数字"
+    folder.mkdir()
+    for name in mnist.FILES:
+        (folder / name).write_bytes(b"")
+    names = USUAL | {"data_dir": str(folder), "results_dir": str(folder / "my runs")}
+    assert notebook.check_parameters(names) == names
+
+
 def test_code_in_a_parameter_is_only_a_name_of_a_folder(tmp_path):
     """It is never run: the folder of that name holds no runs."""
     code = "__import__('os').system('touch owned')"
@@ -103,6 +135,27 @@ def test_code_in_a_parameter_is_only_a_name_of_a_folder(tmp_path):
     with pytest.raises(MissingRunsError):
         notebook.open_results(names, "part1")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_code_that_papermill_hands_over_is_refused_and_never_run(tmp_path):
+    """End to end: papermill writes the parameter into a cell, quotes, line ends and all."""
+    for needed in ("papermill", "ipykernel", "myst_nb"):
+        pytest.importorskip(needed)
+    code = f'quick"\n__import__("os").mkdir("{tmp_path}/owned")  # \\'
+    root = store.repository_root()
+    source, output = root / "book" / "part3_convolution.ipynb", tmp_path / "out.ipynb"
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "papermill", source, output, "--cwd", root / "book"),
+            *("--no-progress-bar", "--parameters_raw", "profile", code),
+        ],
+        env=os.environ | {"PYTHONPATH": str(root), "JUPYTER_PREFER_ENV_PATH": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert f"ValueError: profile must be one of full, quick, got {code!r}" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["out.ipynb"]
 
 
 # ---- Results --------------------------------------------------------------------------------
@@ -211,6 +264,7 @@ def test_the_number_of_workers_and_the_folder_of_mnist_reach_the_runner(tmp_path
         return ["enough"]
 
     monkeypatch.setattr(runner, "sweep", sweep)
+    monkeypatch.setattr(mnist, "available", lambda folder: folder == "/data/mnist")
     names = full(tmp_path, train_missing=True, workers=3, data_dir="/data/mnist")
     with pytest.raises(RunFailedError, match="enough"):
         notebook.open_results(names, "part1")

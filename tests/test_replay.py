@@ -388,7 +388,10 @@ def test_a_table_is_compared_with_the_end_of_a_whole_run(key):
 
 def test_a_table_is_not_compared_with_a_short_run():
     comparison = replay.compare("part3/nn", table_curves("part3/nn", num_epochs=5))
-    assert comparison == replay.Comparison("", 0, 0, {})
+    assert comparison == replay.Comparison("table", 0, 0, {})
+    assert not comparison.exact
+    line = "2016 printed only the values after all 100 epochs, in a table"
+    assert replay.verdict("part3/nn", comparison) == line
 
 
 def test_a_run_that_2016_printed_nothing_of_is_not_compared():

@@ -6,11 +6,9 @@ them.
 
 import collections
 import concurrent.futures
-import contextlib
 import dataclasses
 import functools
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -25,7 +23,7 @@ import scipy.special
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from runs import Inline, apart_from_times, forged, quick_arm, record_of, tiny_arm
+from runs import Inline, forged, record_of, tiny_arm, wait_until
 
 import mlpcw
 from mlpcw import mnist
@@ -412,16 +410,6 @@ def environment(monkeypatch):
     monkeypatch.setenv("MLPCW_DATA_DIR", os.environ.get("MLPCW_DATA_DIR", ""))
 
 
-def wait_until(condition, seconds=120):
-    """Waits for a condition; whether it came true."""
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.02)
-    return True
-
-
 def is_running(pid):
     try:
         os.kill(pid, 0)
@@ -618,88 +606,6 @@ def test_a_progress_bar_goes_to_stderr_with_the_time_left(kept, trained, capsys)
     assert "7 runs: 100%" in err
     assert " so far, " in err
     assert " left " in err
-
-
-# ---- The same records, whoever trains them --------------------------------------------------
-
-SAME = [quick_arm(key) for key in ("part1/l1l2_1e-3_1e-2", "part2/random_noise", "part3/cnn_5x5")]
-
-
-def test_a_record_does_not_depend_on_workers_nor_on_the_order(tmp_path, environment):
-    here = {arm.key: apart_from_times(record_of(arm)) for arm in SAME}
-    for workers, order in ((2, SAME), (1, SAME[::-1])):
-        kept = Store(tmp_path / str(workers), "quick", 1)
-        findings = [kept.find(arm, 0) for arm in order]
-        assert runner.sweep(kept, findings, workers=workers) == []
-        there = {arm.key: apart_from_times(kept.find(arm, 0).record) for arm in SAME}
-        assert store.dumps(there) == store.dumps(here)
-
-
-@contextlib.contextmanager
-def started(folder, num_epochs):
-    """The command that trains the first part, in a process group that is ended in any case."""
-    command = [
-        *(sys.executable, "-m", "mlpcw", "run", "part1", "--profile", "quick"),
-        *("--seeds", "1", "--workers", "1", "--epochs", str(num_epochs)),
-        *("--results", str(folder)),
-    ]
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as below nohup, and inherited
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    with subprocess.Popen(
-        command,
-        cwd=store.repository_root(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as process:
-        try:
-            yield process
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-
-
-def is_gone(process):
-    """Whether no process of the group is left, workers included."""
-    try:
-        os.killpg(process.pid, 0)
-    except ProcessLookupError:
-        return True
-    return False
-
-
-def test_a_sweep_that_is_killed_leaves_good_records_and_no_process_and_is_carried_on(tmp_path):
-    kept = Store(tmp_path, "quick", 1)
-    with started(tmp_path, num_epochs=1) as process:
-        assert wait_until(lambda: State.DONE in states(kept))
-        process.kill()
-        assert process.wait() == -signal.SIGKILL
-        assert wait_until(lambda: is_gone(process))
-    assert set(states(kept)) <= {State.DONE, State.MISSING}
-    after_the_kill = {
-        finding.path: finding.path.read_bytes()
-        for finding in kept.find_all(["part1"], 1)
-        if finding.state is State.DONE
-    }
-
-    with started(tmp_path, num_epochs=1) as process:
-        out, err = process.communicate(timeout=300)
-        assert process.returncode == 0, err
-    assert out == f"7 of 7 runs are stored in {kept.folder}\n"
-    assert {path: path.read_bytes() for path in after_the_kill} == after_the_kill
-    for arm in QUICK:
-        assert apart_from_times(kept.find(arm, 0).record) == apart_from_times(record_of(arm))
-
-
-def test_an_interrupted_sweep_ends_at_once_with_its_workers(tmp_path):
-    with started(tmp_path, num_epochs=3000) as process:
-        assert "0%" in "".join(process.stderr.read(1) for _ in range(20))
-        time.sleep(1)
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
-        assert process.returncode == 1
-        assert wait_until(lambda: is_gone(process))
 
 
 # ---- The time left --------------------------------------------------------------------------

@@ -20,6 +20,9 @@ from mlpcw import checks
 PARTS = ("part1", "part2", "part3", "starts")
 PROFILES = ("full", "quick")
 SEED_2016 = 24102016
+MOST = 10_000
+"""Most epochs, and most seeds an arm, that can be asked for; more are a slip of the keyboard."""
+
 AUGMENTATIONS = ("rotation", "distortion", "shift_2016", "noise_2016")
 KERNEL_GRADIENTS = ("whole_batch", "first_image")
 STARTS = ("reseeded", "fresh", "plain", "rotation", "shift", "distortion")
@@ -303,12 +306,13 @@ def arms(profile: str, part: str | None = None, num_epochs: int = 0) -> tuple[Ar
         num_epochs: Epochs of every arm; 0 leaves each as it is.
 
     Raises:
-        ValueError: If the profile or the part is unknown, or `num_epochs` is negative.
+        ValueError: If the profile or the part is unknown, or `num_epochs` is negative or above
+            `MOST`.
     """
     checks.one_of("profile", profile, PROFILES)
     if part is not None:
         checks.one_of("part", part, PARTS)
-    checks.whole_number("epochs", num_epochs, low=0)
+    checks.whole_number("epochs", num_epochs, low=0, high=MOST)
     found = _FULL if profile == "full" else _QUICK
     found = tuple(arm for arm in found if part in (None, arm.part))
     if num_epochs:
@@ -334,9 +338,9 @@ def seeds(arm: Arm, num_seeds: int = 0) -> tuple[int, ...]:
         num_seeds: How many; 0 is the profile's own number, 1 for the 2016 protocol, else 3.
 
     Raises:
-        ValueError: If `num_seeds` is negative, or more than 1 for the 2016 protocol.
+        ValueError: If `num_seeds` is negative, above `MOST`, or more than 1 for the 2016 protocol.
     """
-    checks.whole_number("seeds", num_seeds, low=0)
+    checks.whole_number("seeds", num_seeds, low=0, high=MOST)
     if arm.protocol == "2016":
         if num_seeds > 1:
             raise ValueError(

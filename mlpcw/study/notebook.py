@@ -5,10 +5,10 @@ hands `globals()` to `open_results`, which refuses a wrong value and a name that
 (papermill itself only warns), and returns the stored runs of the notebook's part.
 """
 
+import os
 import shlex
 import types
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 from mlpcw import checks, mnist
@@ -41,7 +41,8 @@ def check_parameters(names: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises:
         TypeError: If a parameter has the wrong type.
-        ValueError: If one is missing or out of its range, or a name is no parameter.
+        ValueError: If one is missing or out of its range, a name is no parameter, or the folder of
+            MNIST does not hold it.
     """
     given = {name: value for name, value in names.items() if _may_be_parameter(name, value)}
     allowed = ", ".join(PARAMETERS)
@@ -56,6 +57,14 @@ def check_parameters(names: Mapping[str, Any]) -> dict[str, Any]:
     checks.one_of("profile", given["profile"], PROFILES)
     for name in ("seeds", "epochs", "workers"):
         checks.whole_number(name, given[name], low=0)
+    for name in ("data_dir", "results_dir"):
+        if not given[name].isprintable():
+            raise ValueError(f"{name} must be the plain name of a folder, got {given[name]!r}")
+    if given["data_dir"] and not mnist.available(_folder(given["data_dir"])):
+        raise ValueError(
+            f"data_dir must be a folder that holds the four files of MNIST, or '' for the usual"
+            f" one, got {given['data_dir']!r}"
+        )
     return given
 
 
@@ -125,7 +134,8 @@ def _known(store: Store, parts: Iterable[str]) -> list[str]:
 
 def _folder(name: str) -> str | None:
     """A folder named from the root of the repository, or from "~"; `None` for ""."""
-    return str(repository_root() / Path(name).expanduser()) if name else None
+    # Of `os.path`, which leaves the name of an unknown user as it is: `Path` raises.
+    return str(repository_root() / os.path.expanduser(name)) if name else None
 
 
 def _options(given: Mapping[str, Any]) -> str:

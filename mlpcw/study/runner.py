@@ -101,9 +101,10 @@ def train(arm: Arm, seed: int, data_dir: str | None = None) -> Record:
         "test": evaluate(trial.model, *images.split("test")),
         "weights": weight_histogram(_first_weights(trial.model)),
         "probe": training.probe(arm),
+        # Not below 0, even where a clock has been set back.
         "seconds": {
-            "wall": round(time.perf_counter() - wall, 3),
-            "cpu": round(time.process_time() - cpu, 3),
+            "wall": max(0.0, round(time.perf_counter() - wall, 3)),
+            "cpu": max(0.0, round(time.process_time() - cpu, 3)),
         },
         "provenance": provenance(images),
     }
@@ -416,6 +417,11 @@ def _store(store: Store, arm: Arm, seed: int, outcome: Record | Exception) -> st
     """Stores what came of a run; a sentence if that was an exception or cannot be stored, or ''."""
     if isinstance(outcome, RunFailedError):
         return str(outcome)
+    if isinstance(outcome, BrokenExecutor):
+        return (
+            f"{arm.key} with seed {seed} failed: its process died, as it does where memory runs out"
+            f" ({outcome})"
+        )
     if isinstance(outcome, Exception):
         return f"{arm.key} with seed {seed} failed: {str(outcome) or type(outcome).__name__}"
     try:
@@ -426,11 +432,23 @@ def _store(store: Store, arm: Arm, seed: int, outcome: Record | Exception) -> st
     return ""
 
 
+class _Bar(tqdm.tqdm):
+    """A bar whose time left is by a clock that nobody can set, and by all the work done so far."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._began = time.monotonic()
+        super().__init__(*args, **kwargs)
+
+    @property
+    def format_dict(self) -> dict[str, Any]:
+        return super().format_dict | {"elapsed": time.monotonic() - self._began, "rate": None}
+
+
 @contextlib.contextmanager
 def _progress_bar(runs: list[Run], shown: bool) -> Iterator[tqdm.tqdm]:
     """A bar over the work of all runs, whose clock ticks while long runs are under way."""
     finished = threading.Event()
-    with tqdm.tqdm(
+    with _Bar(
         total=sum(cost(arm) for arm, _ in runs),
         desc=f"{len(runs)} runs",
         bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed} so far, {remaining} left {postfix}",

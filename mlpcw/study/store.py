@@ -3,20 +3,24 @@
 A run's file is `<folder>/<part>/<arm>/<seed>.json`. It holds the whole arm, the curves, the figures
 at the end and where it all came from, readable and the same to the byte for the same content:
 sorted keys, a curve a line, floats in their shortest form that reads back exactly. A digest of the
-content stands in the file, so that one changed digit is noticed.
+content stands in the file, and a file must read as the store writes it, so that one changed digit
+anywhere is noticed.
 
 What the store finds of a run is one of four states: *done*; *missing*; *damaged*, when the file is
 not a whole record of this run; *stale*, when the record is whole but the code, or the arm, now does
 something else. A damaged or stale file is left in place until a new run replaces it.
 """
 
+import contextlib
 import dataclasses
 import enum
+import fcntl
 import hashlib
 import json
 import math
 import os
 import re
+import stat
 import sys
 import tempfile
 import time
@@ -32,6 +36,9 @@ from mlpcw.study.arms import Arm, arms, seeds
 SCHEMA = 1
 PROBE_TOLERANCE = 1e-9
 """Largest relative difference of a probe that counts as the same behaviour."""
+
+MAX_BYTES = 2**24
+"""The most bytes that the file of a record may have; the longest of this book has 9000."""
 
 LEFT_OVER_AFTER = 3600
 """Seconds after which a temporary file is what a killed process has left; a write takes one."""
@@ -159,11 +166,13 @@ class Store:
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(dumps(record | {"digest": _digest(record)}))
+                with contextlib.suppress(OSError):  # a file system without locks
+                    fcntl.flock(file, fcntl.LOCK_EX)  # until it is closed: see `_is_left_over`
+                file.write(sealed(record))
                 file.flush()
                 os.fsync(file.fileno())
-            os.chmod(temporary, 0o644)
-            os.replace(temporary, path)
+                os.chmod(temporary, 0o644)
+                os.replace(temporary, path)
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
@@ -189,8 +198,8 @@ class Store:
         if "mnist" in needed and mnist.available():
             digests["mnist"] = mnist.load().digest
         return [
-            f"other data: {each.path} was trained on {each.arm.data} with digest {held}, not"
-            f" {digests[each.arm.data]}"
+            f"other data: {each.path} was trained on {each.arm.data} with digest"
+            f" {_printable(held)}, not {digests[each.arm.data]}"
             for each in self.find_all() + self.find_more()
             if each.state is State.DONE and each.arm.data in digests
             for held in [each.record["provenance"].get("data_digest")]
@@ -210,13 +219,28 @@ class Store:
             with tempfile.TemporaryFile(dir=self.folder):
                 pass
             for path in self.folder.glob("*/*/.*.tmp"):
-                if path.stat().st_mtime < time.time() - LEFT_OVER_AFTER:
+                if _is_left_over(path):
                     path.unlink(missing_ok=True)
         except OSError as error:
             raise ValueError(
                 f"results must be a folder that can be written to, got {self.folder}:"
                 f" {error.strerror}"
             ) from None
+
+
+def _is_left_over(path: Path) -> bool:
+    """Whether a temporary file is what a killed process has left.
+
+    It is old, by a clock that may have jumped, and no process holds the lock of one that writes.
+    """
+    try:
+        with path.open("rb") as file:
+            old = os.fstat(file.fileno()).st_mtime < time.time() - LEFT_OVER_AFTER
+            if old:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return old
+    except OSError:  # it is being written, or just was, or the file system has no locks
+        return False
 
 
 def dumps(value: Any, indent: int = 0) -> str:
@@ -238,12 +262,18 @@ def read_record(path: Path) -> Record:
         DamagedRecordError: If it is not a whole record; the sentence says what is wrong.
     """
     try:
-        record = json.loads(path.read_text("utf-8"), parse_constant=_refuse_constant)
-        # Records of before there were digests have none.
+        _refuse_no_file(path.stat())
+        text = path.read_text("utf-8")
+        record = json.loads(text, parse_constant=_refuse_constant)
         digest = record.pop("digest", None) if isinstance(record, dict) else None
         check_record(record)
-        if digest is not None and digest != _digest(record):
+        if digest is None:
+            raise DamagedRecordError("it has no digest")
+        if digest != _digest(record):
             raise DamagedRecordError("its content is not the one that its digest was taken of")
+        # Two texts may say the same: the last digit of a float can be changed in vain.
+        if text != sealed(record):
+            raise DamagedRecordError("it is not written as the store writes its content")
     except FileNotFoundError:
         raise
     except DamagedRecordError as error:
@@ -255,6 +285,21 @@ def read_record(path: Path) -> Record:
     else:
         return record
     raise DamagedRecordError(f"{path} {reason}")
+
+
+def _refuse_no_file(status: os.stat_result) -> None:
+    """Refuses what could be waited for, or read, without end."""
+    if not stat.S_ISREG(status.st_mode):
+        raise DamagedRecordError("it is no plain file")
+    if status.st_size > MAX_BYTES:
+        raise DamagedRecordError(
+            f"its file has {status.st_size} bytes, a record has at most {MAX_BYTES}"
+        )
+
+
+def sealed(record: Record) -> str:
+    """A record as it stands in its file: as `dumps` writes it, with its digest."""
+    return dumps(record | {"digest": _digest(record)})
 
 
 def _digest(record: Record) -> str:
@@ -290,6 +335,8 @@ def check_record(record: Any) -> None:
     _check_curves(record["curves"], arm)
     _check_numbers("test", record["test"], {"error", "acc"})
     _check_numbers("seconds", record["seconds"], {"wall", "cpu"})
+    if min(record["seconds"].values()) < 0:
+        raise DamagedRecordError("its seconds has a value below 0")
     _check_weights(record["weights"])
     if not isinstance(record["probe"], dict) or not isinstance(record["provenance"], dict):
         raise DamagedRecordError("its probe or its provenance is not an object")
@@ -352,7 +399,7 @@ def _stale_because(record: Record, arm: Arm) -> str:
     changed = sorted(name for name in wanted if was[name] != wanted[name])
     if changed:
         name = changed[0]
-        return f"its arm has {name} {was[name]}, now it is {wanted[name]}"
+        return f"its arm has {name} {_printable(was[name])}, now it is {wanted[name]}"
     probe = training.probe(arm)
     for name, value in probe.items():
         held = record["probe"].get(name)

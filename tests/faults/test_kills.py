@@ -1,0 +1,121 @@
+"""Sweeps that are killed, interrupted, or not alone: the same command carries on and ends the same.
+
+"The same" is to the byte, but for the times and the provenance of a record.
+"""
+
+import contextlib
+import itertools
+import os
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sweeps
+from runs import wait_until
+
+from mlpcw.study.store import State
+
+LONGEST = 3.0  # seconds; about what a whole sweep takes
+
+needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="workers: Linux only")
+
+
+def wait_for_a_moment(process, folder, rng):
+    """Waits for some time; or until some records are stored; or until one is being written."""
+    kind = rng.integers(3)
+    if kind == 0:
+        time.sleep(rng.uniform(0.1, LONGEST))
+    elif kind == 1:
+        enough = rng.integers(1, sweeps.NUM_RUNS)
+        wait_until(
+            lambda: process.poll() is not None or len(list(folder.rglob("*.json"))) >= enough
+        )
+        time.sleep(rng.uniform(0, 0.1))
+    else:
+        end = time.monotonic() + LONGEST
+        while process.poll() is None and time.monotonic() < end:
+            if sweeps.temporary_files(folder):
+                break
+
+
+def kill_a_worker(process, rng):
+    """Whether there was one to kill."""
+    workers = sweeps.workers_of(process)
+    if workers:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(rng.choice(workers), signal.SIGKILL)
+    return bool(workers)
+
+
+def stop(process, number):
+    """Ends the sweep by a signal, and waits for all its processes; whether it was under way."""
+    if process.poll() is not None:
+        return False
+    process.send_signal(number)
+    process.wait(timeout=60)
+    assert wait_until(lambda: sweeps.is_gone(process))
+    return True
+
+
+@needs_proc
+def test_a_sweep_killed_at_random_moments_ends_as_if_it_had_not_been(
+    tmp_path, undisturbed, counts, full_version
+):
+    rng = np.random.default_rng(24102016)
+    ways = itertools.cycle(
+        [*("kills of the parent", "kills of a worker") * 2, "kills of the parent", "interrupts"]
+    )
+    kills_left = 100 if full_version else 4
+    while kills_left:
+        folder = tmp_path / str(counts["sweeps brought to their end"])
+        good, left, out = {}, 0, None
+        while not out:
+            with sweeps.started(folder) as process:
+                if kills_left:
+                    wait_for_a_moment(process, folder, rng)
+                    how = next(ways)
+                    if how == "kills of a worker":
+                        hit = kill_a_worker(process, rng)
+                    else:
+                        number = signal.SIGINT if how == "interrupts" else signal.SIGKILL
+                        hit = stop(process, number)
+                    counts[how] += hit
+                    kills_left -= hit and how != "interrupts"
+                if process.returncode is None:
+                    out, err = process.communicate(timeout=300)
+            counts["kills in the middle of a write"] += len(sweeps.temporary_files(folder)) - left
+            left = len(sweeps.temporary_files(folder))
+            assert {each.state for each in sweeps.found(folder)} <= {State.DONE, State.MISSING}
+            now = sweeps.good_files(folder)
+            assert {path: now[path] for path in good} == good  # what is done is not done again
+            good = now
+        assert process.returncode == 0, err
+        assert out == f"7 of 7 runs are stored in {folder}/quick-1-epochs\n"
+        assert sweeps.contents(folder) == undisturbed
+        counts["sweeps brought to their end"] += 1
+
+
+def test_two_sweeps_at_once_on_one_folder_end_well(tmp_path, undisturbed, counts, full_version):
+    for number in range(5 if full_version else 1):
+        folder = tmp_path / str(number)
+        with sweeps.started(folder) as one, sweeps.started(folder) as other:
+            for process in (one, other):
+                out, err = process.communicate(timeout=300)
+                assert process.returncode == 0, err
+                assert out == f"7 of 7 runs are stored in {folder}/quick-1-epochs\n"
+        assert sweeps.contents(folder) == undisturbed
+        assert sweeps.temporary_files(folder) == []
+        counts["pairs of sweeps"] += 1
+
+
+def test_an_interrupted_sweep_ends_at_once_with_its_workers(tmp_path, counts):
+    with sweeps.started(tmp_path, num_epochs=3000) as process:
+        assert "0%" in "".join(process.stderr.read(1) for _ in range(20))
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+        assert process.returncode == 1
+        assert wait_until(lambda: sweeps.is_gone(process))
+    counts["interrupts"] += 1
