@@ -10,7 +10,9 @@ Left alone are text, annotations, docstrings and decorators.
 
 import ast
 import collections
+import contextlib
 import copy
+import inspect
 
 COMPARISONS = {
     ast.Lt: ast.LtE,
@@ -172,3 +174,66 @@ class _Mutator(ast.NodeTransformer):
     def visit_Raise(self, node):
         self.generic_visit(node)
         return self.choose(node, ast.Pass())
+
+
+# ---- in place ----------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def mutated(module, *changes):
+    """Puts other text in the place of parts of a module's source, in the functions as they live.
+
+    Whoever has imported one of them has the mutant, and afterwards the original again. Compiled
+    kernels stay as they are; their plain functions change.
+
+    Args:
+        module: The module.
+        *changes: Pairs of an old text, which stands in the source once, and a new one.
+    """
+    source = changed = inspect.getsource(module)
+    for old, new in changes:
+        if source.count(old) != 1:
+            raise ValueError(f"{old!r} must be once in {module.__name__}: {source.count(old)}")
+        changed = changed.replace(old, new)
+    before, after = (_codes(compile(text, module.__file__, "exec")) for text in (source, changed))
+    swapped = [name for name in before if not _same(before[name], after[name])]
+    if not swapped:
+        raise ValueError(f"no function of {module.__name__} has changed")
+    functions = [_function(module, name) for name in swapped]
+    try:
+        for name, function in zip(swapped, functions, strict=True):
+            function.__code__ = after[name]
+        yield
+    finally:
+        for name, function in zip(swapped, functions, strict=True):
+            function.__code__ = before[name]
+
+
+def _codes(code):
+    """The code of each function of a module and of its classes, by qualified name."""
+    found = {}
+    for each in code.co_consts:
+        if inspect.iscode(each):
+            if each.co_flags & inspect.CO_OPTIMIZED:
+                found[each.co_qualname] = each
+            else:  # the body of a class
+                found |= _codes(each)
+    return found
+
+
+def _same(one, other):
+    """Whether two codes are equal but for the lines that they stand on."""
+    if not (inspect.iscode(one) and inspect.iscode(other)):
+        return one == other
+    return (
+        (one.co_code, one.co_names) == (other.co_code, other.co_names)
+        and len(one.co_consts) == len(other.co_consts)
+        and all(_same(*pair) for pair in zip(one.co_consts, other.co_consts, strict=True))
+    )
+
+
+def _function(module, qualname):
+    value = module
+    for name in qualname.split("."):
+        value = inspect.getattr_static(value, name)
+    return inspect.unwrap(value)

@@ -17,6 +17,7 @@ import numpy as np
 from onnx import TensorProto, helper, load, numpy_helper
 from onnx.backend.test.case import node as onnx_nodes
 from onnx.backend.test.loader import DATA_DIR
+from test_conv import METHODS
 
 from mlpcw import conv
 from mlpcw.errors import CrossEntropyError, CrossEntropySoftmaxError
@@ -75,7 +76,7 @@ def run_conv(attributes, inputs, kernels, biases=None):
     )
     layer.params = [flipped, biases]
     outputs = layer.fprop(inputs)
-    for method in conv.METHODS:
+    for method in METHODS:
         by_method = conv.convolve(inputs, flipped, method) + biases[:, None, None]
         np.testing.assert_allclose(by_method, outputs, rtol=1e-3, atol=1e-4)
     return [outputs]
