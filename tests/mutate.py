@@ -43,11 +43,11 @@ SEED = 24102016
 TESTS = {
     "augmenters": ["augmenters", "kernels"],
     "conv": ["conv", "layers"],
-    "data_providers": ["data_providers"],
+    "data_providers": ["data_providers", "drop_in"],
     "errors": ["errors"],
     "kernels": ["kernels", "conv", "layers", "augmenters"],
     "layers": ["layers", "models", "precision"],
-    "learning_rules": ["learning_rules"],
+    "learning_rules": ["learning_rules", "drop_in"],
     "penalties": ["penalties"],
     "steps": ["steps", "optimisers"],
     "study/runner": ["runner"],
