@@ -23,7 +23,7 @@ import pytest  # noqa: E402
 import witnesses  # noqa: E402
 from runs import Inline, forged  # noqa: E402
 
-from mlpcw import mnist  # noqa: E402
+from mlpcw import kernels, mnist  # noqa: E402
 from mlpcw.study import runner  # noqa: E402
 
 hypothesis.settings.register_profile("fixed", derandomize=True, deadline=None)
@@ -104,6 +104,15 @@ def pytest_terminal_summary(terminalreporter, exitstatus, config):
 def digits_for_mnist(monkeypatch):
     """Lets whatever loads MNIST have the embedded digits, which look the same from outside."""
     monkeypatch.setattr(mnist, "load", lambda data_dir=None: mnist.digits())
+
+
+@pytest.fixture(params=["compiled", "not compiled"])
+def each_way(request, monkeypatch):
+    """Lets a test go both ways: with compiled kernels, if they are there, and without."""
+    if request.param == "not compiled":
+        monkeypatch.setattr(kernels, "compiled", lambda: False)
+    elif not kernels.compiled():
+        pytest.skip("no compiler")
 
 
 @pytest.fixture

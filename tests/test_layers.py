@@ -112,7 +112,7 @@ def example(name):
 
 @witness(PROJECTION, lambda name: LAYERS[name][0])
 @EVERY_LAYER
-def test_gradients_are_slopes(name):
+def test_gradients_are_slopes(name, each_way):
     layer, inputs, _ = example(name)
     check_layer(layer, inputs)
 
@@ -134,7 +134,7 @@ def test_gradients_are_slopes_with_penalties(make, penalty, which):
 
 @witness(INDEPENDENT, lambda name: LAYERS[name][0])
 @EVERY_LAYER
-def test_agrees_with_the_slow_implementation(name):
+def test_agrees_with_the_slow_implementation(name, each_way):
     layer, inputs, grads = example(name)
     outputs, grads_wrt_inputs, *grads_wrt_params = LAYERS[name][2](inputs, grads)
     np.testing.assert_allclose(layer.fprop(inputs), outputs, rtol=1e-12, atol=1e-14)
@@ -701,6 +701,23 @@ def test_the_kernel_for_windows_of_2_x_2_as_it_is_written():
     exactly(results, layer.bprop(inputs, outputs, grads))
 
 
+def test_gradients_of_windows_of_two_pixels_take_the_compiled_loop(monkeypatch):
+    calls = []
+    monkeypatch.setattr(kernels, "compiled", lambda: True)
+    monkeypatch.setattr(kernels, "unpool", lambda *arrays: calls.append(arrays))
+    inputs, outputs = np.ones((1, 1, 4, 6)), np.ones((1, 1, 2, 3))
+    MaxPooling2DLayer(2).bprop(inputs, outputs, outputs)
+    assert len(calls) == 1
+
+
+def test_inputs_that_are_not_those_of_the_outputs_are_refused(each_way):
+    layer, outputs = MaxPooling2DLayer(2), np.ones((1, 1, 2, 2))
+    with pytest.raises(ValueError, match="do not fit MaxPooling2DLayer"):
+        layer.bprop(np.ones((1, 1, 5, 4)), outputs, outputs)
+    with pytest.raises((ValueError, IndexError)):
+        layer.bprop(np.ones((1, 1, 6, 6)), outputs, outputs)
+
+
 def test_pooling_takes_whole_numbers():
     inputs = np.array([[-3, -4, 5, 8], [0, -2, 3, -8], [1, 5, 3, 2]])
     outputs = MaxPoolingLayer(4).fprop(inputs)
@@ -842,6 +859,17 @@ def test_inputs_of_a_wrong_shape_are_refused(layer, shape, message):
 def test_wrong_arguments_are_refused(make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+def test_an_image_and_a_kernel_may_be_one_pixel():
+    layer = ConvolutionalLayer(1, 1, 1, 1, 1, 1, ConstantInit(2.0))
+    assert layer.fprop(np.full((3, 1, 1, 1), 0.5)).tolist() == [[[[1.0]]]] * 3
+
+
+def test_the_grid_of_radial_basis_functions_is_from_0_to_1_by_default():
+    layer = RadialBasisFunctionLayer(3)
+    np.testing.assert_array_equal(layer.centres, [[0.0, 0.5, 1.0]])
+    np.testing.assert_array_equal(layer.scales, [[1 / 3]])
 
 
 def test_a_kernel_may_be_as_large_as_the_image():

@@ -87,7 +87,7 @@ def test_gradients_are_slopes(penalty, nonlinearity):
 
 @witness(PROJECTION, MultipleLayerModel)
 @pytest.mark.parametrize("penalty", PENALTIES, ids=repr)
-def test_gradients_are_slopes_in_a_convolutional_network(penalty):
+def test_gradients_are_slopes_in_a_convolutional_network(penalty, each_way):
     check_model(convolutional_network(penalty), CrossEntropySoftmaxError(), images(), TARGETS)
 
 

@@ -15,7 +15,7 @@ from test_models import TARGETS, convolutional_network, images, mlp
 from test_penalties import PENALTIES, away_from_zero
 from witnesses import INDEPENDENT, conv_method, witness
 
-from mlpcw import conv, kernels
+from mlpcw import conv
 from mlpcw.data_providers import DataProvider
 from mlpcw.errors import CrossEntropySoftmaxError
 from mlpcw.layers import (
@@ -83,15 +83,6 @@ FUNCTIONS = {
     "max pooling": lambda x: F.max_pool1d(x, 3),
     "max pooling 2-d": lambda x: F.max_pool2d(x, 2),
 }
-
-
-@pytest.fixture(params=["compiled", "not compiled"])
-def each_way(request, monkeypatch):
-    """Lets a test go both ways: with compiled kernels, if they are there, and without."""
-    if request.param == "not compiled":
-        monkeypatch.setattr(kernels, "compiled", lambda: False)
-    elif not kernels.compiled():
-        pytest.skip("no compiler")
 
 
 @witness(INDEPENDENT, lambda name: LAYERS[name][0])
