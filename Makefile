@@ -3,6 +3,9 @@
 #   make book PROFILE=quick    the same, with everything trained as it goes, on the embedded digits
 #   make test                  the whole test suite, faults and fuzz tests in short
 #   make faults, make fuzz     those two in full: minutes; what they count goes to results/trust
+#   make oracles               other libraries as oracles; PyTorch too, if it is in .venv
+#   make witnesses             the three witnesses of every gradient
+#   make mutants               faults put into the code, which tests must find: an hour
 #   make audit                 the lock held against the known vulnerabilities; needs the network
 #   make notebooks             the three parts through papermill, as notebook, HTML and script
 #   make bench                 all speeds, measured beside other libraries, into results/
@@ -23,7 +26,7 @@ else
 export SOURCE_DATE_EPOCH
 endif
 
-.PHONY: setup book test faults fuzz audit notebooks bench lint lock clean
+.PHONY: setup book test faults fuzz oracles witnesses mutants audit notebooks bench lint lock clean
 
 setup: $(VENV)/up-to-date
 
@@ -44,8 +47,15 @@ book: setup
 test: setup
 	$(BIN)/python -m pytest --cov --cov-report=term
 
-faults fuzz: setup
+faults fuzz oracles: setup
 	$(BIN)/python -m pytest --long tests/$@
+
+witnesses: setup
+	$(BIN)/python -m pytest --long -m witness
+
+# It may be interrupted, and goes on where it was. `make mutants NUMBER=50`: so many of each module.
+mutants: setup
+	$(BIN)/python tests/mutate.py --number $(or $(NUMBER),0)
 
 # In an environment of its own, so that nothing of it is in the lock. Strict: a package that cannot
 # be looked up is a failure.

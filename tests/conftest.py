@@ -5,8 +5,9 @@ examples in every run. BLAS has one thread, as in the processes that train: with
 another order, and the last digits differ.
 
 The tests of faults and the fuzz tests have a short version, which every run has, and with `--long`
-a full one. They count what they did; the counts are printed at the end, and those of a full
-version that has passed are kept in `results/trust/`.
+a full one. They count what they did, as do the tests that hold the library against others
+(`oracles`) and the witnesses of gradients; the counts are printed at the end, and with `--long`
+those of a run that has passed are kept in `results/trust/`.
 """
 
 import collections
@@ -19,9 +20,10 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import hypothesis  # noqa: E402
 import kept  # noqa: E402
 import pytest  # noqa: E402
+import witnesses  # noqa: E402
 from runs import Inline, forged  # noqa: E402
 
-from mlpcw import mnist  # noqa: E402
+from mlpcw import kernels, mnist  # noqa: E402
 from mlpcw.study import runner  # noqa: E402
 
 hypothesis.settings.register_profile("fixed", derandomize=True, deadline=None)
@@ -29,18 +31,26 @@ hypothesis.settings.load_profile("fixed")
 
 COUNTS = pytest.StashKey[dict[str, dict[str, collections.Counter]]]()
 COMMIT = pytest.StashKey[str]()
-LONG_COMMANDS = {"faults": "make faults", "fuzz": "make fuzz"}
+WITNESSES = pytest.StashKey[witnesses.Table]()
+LONG_TOPICS = {"faults", "fuzz", "oracles", "witnesses"}
+"""Each is made in full by `make <topic>`."""
 
 
 def pytest_addoption(parser):
-    parser.addoption("--long", action="store_true", help="the full faults and fuzz tests; kept")
+    parser.addoption("--long", action="store_true", help="the full tests that count; kept")
 
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "needs_mnist: skipped where MNIST is not at hand")
+    config.addinivalue_line("markers", "witness(kind, of): a ground to believe in a gradient")
     config.stash[COUNTS] = {}
     if config.getoption("--long"):
         config.stash[COMMIT] = kept.commit()
+
+
+@pytest.hookimpl(tryfirst=True)  # before any test is left out
+def pytest_collection_modifyitems(config, items):
+    config.stash[WITNESSES] = witnesses.table_of(items)
 
 
 def pytest_runtest_setup(item):
@@ -59,6 +69,17 @@ def counts(request):
     counter["seconds"] += round(time.perf_counter() - start, 1)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Counts the witnesses that pass, where nothing else is run: `-m witness`."""
+    report = yield
+    if item.config.option.markexpr == "witness" and report.when == "call" and report.passed:
+        topic = item.config.stash[COUNTS].setdefault("witnesses", {})
+        for subject, kind in witnesses.witnessed(item):
+            topic.setdefault(subject, collections.Counter())[kind] += 1
+    return report
+
+
 @pytest.fixture
 def full_version(request):
     """Whether this is the full version of the long tests."""
@@ -66,14 +87,16 @@ def full_version(request):
 
 
 def pytest_terminal_summary(terminalreporter, exitstatus, config):
+    # Among the witnesses are some of the oracles: not all that there are.
+    topics = {"witnesses"} if config.option.markexpr == "witness" else LONG_TOPICS
     for topic, scenarios in config.stash[COUNTS].items():
         terminalreporter.section(topic)
         for scenario, counter in scenarios.items():
             done = ", ".join(f"{number:g} {name}" for name, number in counter.items())
             terminalreporter.write_line(f"{scenario}: {done}")
-        if config.getoption("--long") and exitstatus == 0:
+        if config.getoption("--long") and exitstatus == 0 and topic in topics:
             commit = config.stash[COMMIT]
-            path = kept.keep(topic, LONG_COMMANDS[topic], commit, scenarios)
+            path = kept.keep(topic, f"make {topic}", commit, scenarios)
             terminalreporter.write_line(f"kept in {path}")
 
 
@@ -81,6 +104,21 @@ def pytest_terminal_summary(terminalreporter, exitstatus, config):
 def digits_for_mnist(monkeypatch):
     """Lets whatever loads MNIST have the embedded digits, which look the same from outside."""
     monkeypatch.setattr(mnist, "load", lambda data_dir=None: mnist.digits())
+
+
+@pytest.fixture(params=["compiled", "not compiled"])
+def each_way(request, monkeypatch):
+    """Lets a test go both ways: with compiled kernels, if they are there, and without."""
+    if request.param == "not compiled":
+        monkeypatch.setattr(kernels, "compiled", lambda: False)
+    elif not kernels.compiled():
+        pytest.skip("no compiler")
+
+
+@pytest.fixture
+def witness_table(request):
+    """Which witnesses each gradient has, among the tests that were collected."""
+    return request.config.stash[WITNESSES]
 
 
 @pytest.fixture

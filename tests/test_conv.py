@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 import reference
+from gradcheck import check_gradient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from witnesses import BY_HAND, INDEPENDENT, PROJECTION, conv_method, witness
 
 from mlpcw import conv, kernels
 
@@ -48,6 +50,7 @@ def all_three(inputs, kernels, grads, method):
 # ---- against the definition ------------------------------------------------------------------
 
 
+@witness(BY_HAND, conv_method)
 @pytest.mark.parametrize("method", METHODS)
 def test_small_case_by_hand(method):
     inputs = np.array([[[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]]])
@@ -62,6 +65,7 @@ def test_small_case_by_hand(method):
     assert conv.grad_kernels(inputs, grads, method).tolist() == [[[[17.0, 14.0], [8.0, 5.0]]]]
 
 
+@witness(INDEPENDENT, conv_method)
 @pytest.mark.parametrize("method", METHODS)
 @settings(deadline=None, max_examples=15)
 @given(problem=problems(max_batch_size=3, max_size=6))
@@ -72,6 +76,26 @@ def test_equals_the_definition(method, problem):
     expected = reference.convolution_gradients(inputs, kernels, grads)
     np.testing.assert_allclose(grads_wrt_inputs, expected[0], atol=1e-10)
     np.testing.assert_allclose(grads_wrt_kernels, expected[1], atol=1e-10)
+
+
+@witness(PROJECTION, conv_method)
+@pytest.mark.parametrize("method", METHODS)
+def test_gradients_are_slopes(method, each_way):
+    if method in conv.COMPILED and not kernels.compiled():
+        pytest.skip("a method that is compiled")
+    rng = np.random.default_rng(3)
+    inputs, ours = rng.normal(size=(3, 2, 6, 5)), rng.normal(size=(4, 2, 3, 2))
+    weights = rng.normal(size=(3, 4, 4, 4))
+    check_gradient(
+        lambda moved: np.vdot(weights, conv.convolve(moved, ours, method)),
+        conv.grad_inputs(ours, weights, method),
+        inputs,
+    )
+    check_gradient(
+        lambda moved: np.vdot(weights, conv.convolve(inputs, moved, method)),
+        conv.grad_kernels(inputs, weights, method),
+        ours,
+    )
 
 
 @pytest.mark.parametrize("method", FAST)

@@ -246,6 +246,10 @@ def test_classes_become_rows_with_a_single_one():
     assert classes.num_classes == 4
 
 
+def test_a_single_class_is_one():
+    assert OneOfKDataProvider(INPUTS, np.zeros_like(CLASSES), 4).num_classes == 1
+
+
 def test_to_one_of_k():
     classes = OneOfKDataProvider(INPUTS, CLASSES, 4)
     found = classes.to_one_of_k(np.array([2, 0, 2]))
@@ -356,6 +360,12 @@ def test_the_digits():
     np.testing.assert_array_equal(inputs, images[order])
     np.testing.assert_array_equal(targets, np.eye(10)[labels[order]])
     assert inputs.dtype == np.float32
+
+
+@pytest.mark.parametrize("images", [(), (mnist.digits(),)], ids=["digits", "any"])
+def test_all_training_images_in_batches_of_a_hundred_by_default(images):
+    kind = ImageSetDataProvider if images else DigitsDataProvider
+    assert [inputs.shape for inputs, _ in kind(*images)] == [(100, 784)] * 10
 
 
 def test_the_digits_may_be_transformed():

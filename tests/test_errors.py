@@ -8,6 +8,7 @@ import reference
 import scipy.special
 from gradcheck import check_error
 from sklearn.metrics import log_loss
+from witnesses import BY_HAND, INDEPENDENT, PROJECTION, witness
 
 from mlpcw.errors import (
     BinaryCrossEntropyError,
@@ -50,12 +51,14 @@ EVERY_ERROR = pytest.mark.parametrize("name", ERRORS)
 # ---- three witnesses --------------------------------------------------------------------------
 
 
+@witness(PROJECTION, lambda name: ERRORS[name][0])
 @EVERY_ERROR
 def test_gradient_is_the_slope(name):
     error, outputs, targets, _ = ERRORS[name]
     check_error(error, outputs, targets)
 
 
+@witness(INDEPENDENT, lambda name: ERRORS[name][0])
 @EVERY_ERROR
 def test_agrees_with_the_slow_implementation(name):
     error, outputs, targets, slow = ERRORS[name]
@@ -70,6 +73,7 @@ def agrees(error, outputs, targets, value, grads):
     np.testing.assert_allclose(error.grad(outputs, targets), grads, rtol=1e-14, atol=1e-15)
 
 
+@witness(BY_HAND, SumOfSquaredDiffsError)
 def test_sum_of_squared_differences_by_hand():
     agrees(
         SumOfSquaredDiffsError(),
@@ -80,6 +84,7 @@ def test_sum_of_squared_differences_by_hand():
     )
 
 
+@witness(BY_HAND, BinaryCrossEntropyError)
 def test_binary_cross_entropy_by_hand():
     agrees(
         BinaryCrossEntropyError(),
@@ -90,6 +95,7 @@ def test_binary_cross_entropy_by_hand():
     )
 
 
+@witness(BY_HAND, BinaryCrossEntropySigmoidError)
 def test_binary_cross_entropy_of_sigmoids_by_hand():
     agrees(
         BinaryCrossEntropySigmoidError(),
@@ -100,6 +106,7 @@ def test_binary_cross_entropy_of_sigmoids_by_hand():
     )
 
 
+@witness(BY_HAND, CrossEntropyError)
 def test_cross_entropy_by_hand():
     agrees(
         CrossEntropyError(),
@@ -110,6 +117,7 @@ def test_cross_entropy_by_hand():
     )
 
 
+@witness(BY_HAND, CrossEntropySoftmaxError)
 def test_cross_entropy_of_softmaxes_by_hand():
     agrees(
         CrossEntropySoftmaxError(),

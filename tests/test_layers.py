@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import reference
 from gradcheck import check_layer
+from witnesses import BY_HAND, INDEPENDENT, PROJECTION, witness
 
 from mlpcw import kernels
 from mlpcw.initialisers import ConstantInit, NormalInit
@@ -109,8 +110,9 @@ def example(name):
 # ---- first witness: projections ---------------------------------------------------------------
 
 
+@witness(PROJECTION, lambda name: LAYERS[name][0])
 @EVERY_LAYER
-def test_gradients_are_slopes(name):
+def test_gradients_are_slopes(name, each_way):
     layer, inputs, _ = example(name)
     check_layer(layer, inputs)
 
@@ -118,6 +120,7 @@ def test_gradients_are_slopes(name):
 PENALTIES = [L1Penalty(0.3), L2Penalty(0.7), L1L2Penalty(0.3, 0.7)]
 
 
+@witness(PROJECTION, lambda make: make())
 @pytest.mark.parametrize("penalty", PENALTIES, ids=repr)
 @pytest.mark.parametrize("make", [affine, convolutional])
 @pytest.mark.parametrize("which", ["weights", "biases", "both"])
@@ -129,8 +132,9 @@ def test_gradients_are_slopes_with_penalties(make, penalty, which):
 # ---- second witness: another implementation -----------------------------------------------------
 
 
+@witness(INDEPENDENT, lambda name: LAYERS[name][0])
 @EVERY_LAYER
-def test_agrees_with_the_slow_implementation(name):
+def test_agrees_with_the_slow_implementation(name, each_way):
     layer, inputs, grads = example(name)
     outputs, grads_wrt_inputs, *grads_wrt_params = LAYERS[name][2](inputs, grads)
     np.testing.assert_allclose(layer.fprop(inputs), outputs, rtol=1e-12, atol=1e-14)
@@ -150,6 +154,7 @@ def exactly(found, expected):
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-14)
 
 
+@witness(BY_HAND, AffineLayer)
 def test_affine_by_hand():
     layer = AffineLayer(3, 2)
     layer.params = [np.array([[1.0, 2.0, 3.0], [0.0, -1.0, 1.0]]), np.array([0.5, -1.0])]
@@ -163,6 +168,7 @@ def test_affine_by_hand():
     exactly(biases_grads, [1.0, 1.0])
 
 
+@witness(BY_HAND, ConvolutionalLayer)
 def test_convolution_by_hand():
     """Two images, and numbers that tell a flipped kernel from one that is not."""
     layer = ConvolutionalLayer(1, 1, 3, 3, 2, 2)
@@ -190,6 +196,7 @@ def test_convolution_by_hand():
     exactly(biases_grads, [7.0])
 
 
+@witness(BY_HAND, ReshapeLayer)
 def test_reshape_by_hand():
     inputs = np.array([[1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.0]])
     layer = ReshapeLayer((1, 2, 2))
@@ -199,6 +206,7 @@ def test_reshape_by_hand():
     exactly(ReshapeLayer().fprop(outputs), inputs)
 
 
+@witness(BY_HAND, SigmoidLayer)
 def test_sigmoid_by_hand():
     inputs = np.array([[0.0, math.log(3)]])
     outputs = SigmoidLayer().fprop(inputs)
@@ -206,6 +214,7 @@ def test_sigmoid_by_hand():
     exactly(SigmoidLayer().bprop(inputs, outputs, np.array([[4.0, 16.0]])), [[1.0, 3.0]])
 
 
+@witness(BY_HAND, ReluLayer)
 def test_relu_by_hand():
     inputs = np.array([[-2.0, 0.0, 3.0]])
     outputs = ReluLayer().fprop(inputs)
@@ -213,6 +222,7 @@ def test_relu_by_hand():
     exactly(ReluLayer().bprop(inputs, outputs, np.array([[5.0, 6.0, 7.0]])), [[0.0, 0.0, 7.0]])
 
 
+@witness(BY_HAND, TanhLayer)
 def test_tanh_by_hand():
     inputs = np.array([[0.0, math.log(2)]])
     outputs = TanhLayer().fprop(inputs)
@@ -220,6 +230,7 @@ def test_tanh_by_hand():
     exactly(TanhLayer().bprop(inputs, outputs, np.array([[1.0, 10.0]])), [[1.0, 6.4]])
 
 
+@witness(BY_HAND, SoftmaxLayer)
 def test_softmax_by_hand():
     inputs = np.array([[0.0, math.log(2), math.log(5)]])
     outputs = SoftmaxLayer().fprop(inputs)
@@ -228,6 +239,7 @@ def test_softmax_by_hand():
     exactly(SoftmaxLayer().bprop(inputs, outputs, grads), [[7 / 8, -2 / 8, -5 / 8]])
 
 
+@witness(BY_HAND, RadialBasisFunctionLayer)
 def test_radial_basis_functions_by_hand():
     """Points at 0 and 2, scale 1."""
     layer = RadialBasisFunctionLayer(2, [(0.0, 2.0)])
@@ -238,6 +250,7 @@ def test_radial_basis_functions_by_hand():
     exactly(layer.bprop(inputs, outputs, grads), [[-2 * math.exp(-1)], [4 * math.exp(-4)]])
 
 
+@witness(BY_HAND, SoftmaxLayer)
 def test_softmax_is_over_the_last_axis():
     inputs = np.array([[[0.0, math.log(3)], [0.0, 0.0]]])
     outputs = SoftmaxLayer().fprop(inputs)
@@ -253,6 +266,7 @@ class FixedDraws(np.random.RandomState):
         return np.broadcast_to([0.2, 0.5, 0.9], size).copy()
 
 
+@witness(BY_HAND, DropoutLayer)
 def test_dropout_by_hand():
     layer = DropoutLayer(FixedDraws(), incl_prob=0.5)
     inputs = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
@@ -261,6 +275,7 @@ def test_dropout_by_hand():
     exactly(layer.bprop(inputs, outputs, 10 * inputs), [[10.0, 0.0, 0.0], [40.0, 0.0, 0.0]])
 
 
+@witness(BY_HAND, MaxPoolingLayer)
 def test_max_pooling_by_hand():
     layer = MaxPoolingLayer(2)
     inputs = np.array([[1.0, 3.0, 2.0, -2.0], [5.0, -1.0, -4.0, -3.0]])
@@ -270,6 +285,7 @@ def test_max_pooling_by_hand():
     exactly(layer.bprop(inputs, outputs, grads), [[0.0, 1.0, 2.0, 0.0], [3.0, 0.0, 0.0, 4.0]])
 
 
+@witness(BY_HAND, MaxPooling2DLayer)
 def test_max_pooling_2d_by_hand():
     layer = MaxPooling2DLayer(2)
     inputs = np.array([[[[1.0, 5.0, -7.0, -8.0], [3.0, 4.0, -5.0, -6.0]]]])
@@ -281,6 +297,7 @@ def test_max_pooling_2d_by_hand():
     )
 
 
+@witness(BY_HAND, AffineLayer)
 def test_penalties_by_hand():
     """A penalty on the weights changes their gradient, and leaves that of the biases alone."""
     inputs, grads = np.array([[1.0, 1.0]]), np.array([[2.0]])
@@ -358,6 +375,26 @@ def test_a_permuted_batch_gives_permuted_outputs_and_gradients(name):
         )
         for grad, permuted in pairs:
             np.testing.assert_allclose(grad, permuted, rtol=1e-13, atol=1e-13)
+
+
+@pytest.mark.parametrize("name", [name for name in LAYERS if name != "dropout, a mask each"])
+def test_one_example_at_a_time_gives_the_batch(name):
+    layer, inputs, grads = example(name)
+    outputs = layer.fprop(inputs)
+    grads_wrt_inputs = layer.bprop(inputs, outputs, grads)
+    summed = 0
+    for n in range(len(inputs)):
+        one = slice(n, n + 1)
+        np.testing.assert_allclose(layer.fprop(inputs[one]), outputs[one], atol=1e-14)
+        alone = layer.bprop(inputs[one], outputs[one], grads[one])
+        np.testing.assert_allclose(alone, grads_wrt_inputs[one], atol=1e-14)
+        if isinstance(layer, LayerWithParameters):
+            each = layer.grads_wrt_params(inputs[one], grads[one])
+            summed += np.concatenate([grad.ravel() for grad in each])
+    if isinstance(layer, LayerWithParameters):
+        whole = layer.grads_wrt_params(inputs, grads)
+        whole = np.concatenate([grad.ravel() for grad in whole])
+        np.testing.assert_allclose(summed, whole, rtol=1e-13, atol=1e-13)
 
 
 @EVERY_LAYER
@@ -664,6 +701,23 @@ def test_the_kernel_for_windows_of_2_x_2_as_it_is_written():
     exactly(results, layer.bprop(inputs, outputs, grads))
 
 
+def test_gradients_of_windows_of_two_pixels_take_the_compiled_loop(monkeypatch):
+    calls = []
+    monkeypatch.setattr(kernels, "compiled", lambda: True)
+    monkeypatch.setattr(kernels, "unpool", lambda *arrays: calls.append(arrays))
+    inputs, outputs = np.ones((1, 1, 4, 6)), np.ones((1, 1, 2, 3))
+    MaxPooling2DLayer(2).bprop(inputs, outputs, outputs)
+    assert len(calls) == 1
+
+
+def test_inputs_that_are_not_those_of_the_outputs_are_refused(each_way):
+    layer, outputs = MaxPooling2DLayer(2), np.ones((1, 1, 2, 2))
+    with pytest.raises(ValueError, match="do not fit MaxPooling2DLayer"):
+        layer.bprop(np.ones((1, 1, 5, 4)), outputs, outputs)
+    with pytest.raises((ValueError, IndexError)):
+        layer.bprop(np.ones((1, 1, 6, 6)), outputs, outputs)
+
+
 def test_pooling_takes_whole_numbers():
     inputs = np.array([[-3, -4, 5, 8], [0, -2, 3, -8], [1, 5, 3, 2]])
     outputs = MaxPoolingLayer(4).fprop(inputs)
@@ -805,6 +859,17 @@ def test_inputs_of_a_wrong_shape_are_refused(layer, shape, message):
 def test_wrong_arguments_are_refused(make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+def test_an_image_and_a_kernel_may_be_one_pixel():
+    layer = ConvolutionalLayer(1, 1, 1, 1, 1, 1, ConstantInit(2.0))
+    assert layer.fprop(np.full((3, 1, 1, 1), 0.5)).tolist() == [[[[1.0]]]] * 3
+
+
+def test_the_grid_of_radial_basis_functions_is_from_0_to_1_by_default():
+    layer = RadialBasisFunctionLayer(3)
+    np.testing.assert_array_equal(layer.centres, [[0.0, 0.5, 1.0]])
+    np.testing.assert_array_equal(layer.scales, [[1 / 3]])
 
 
 def test_a_kernel_may_be_as_large_as_the_image():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import reference
 from gradcheck import check_model
+from witnesses import BY_HAND, INDEPENDENT, PROJECTION, witness
 
 from mlpcw.errors import CrossEntropySoftmaxError, SumOfSquaredDiffsError
 from mlpcw.initialisers import ConstantInit, GlorotUniformInit, UniformInit
@@ -73,6 +74,7 @@ def images(batch_size=5, size=36):
 # ---- gradients: three witnesses ---------------------------------------------------------------
 
 
+@witness(PROJECTION, MultipleLayerModel)
 @pytest.mark.parametrize("penalty", PENALTIES, ids=repr)
 @pytest.mark.parametrize("nonlinearity", [ReluLayer, SigmoidLayer, TanhLayer])
 def test_gradients_are_slopes(penalty, nonlinearity):
@@ -83,11 +85,13 @@ def test_gradients_are_slopes(penalty, nonlinearity):
     check_model(model, CrossEntropySoftmaxError(), inputs, TARGETS)
 
 
+@witness(PROJECTION, MultipleLayerModel)
 @pytest.mark.parametrize("penalty", PENALTIES, ids=repr)
-def test_gradients_are_slopes_in_a_convolutional_network(penalty):
+def test_gradients_are_slopes_in_a_convolutional_network(penalty, each_way):
     check_model(convolutional_network(penalty), CrossEntropySoftmaxError(), images(), TARGETS)
 
 
+@witness(INDEPENDENT, MultipleLayerModel)
 def test_gradients_agree_with_the_slow_implementation():
     """Every step forward and back with the functions that handle one number at a time."""
     model, inputs = mlp(L1L2Penalty(0.01, 0.1)), images(size=6)
@@ -122,6 +126,7 @@ def test_gradients_agree_with_the_slow_implementation():
         np.testing.assert_allclose(grad, expected, rtol=1e-10, atol=1e-14)
 
 
+@witness(BY_HAND, MultipleLayerModel)
 def test_gradients_by_hand():
     """Two layers of two units, a penalty on the first weights."""
     model = MultipleLayerModel(

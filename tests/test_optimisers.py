@@ -8,7 +8,6 @@ import re
 import numpy as np
 import pytest
 import reference
-from sklearn.neural_network import MLPClassifier
 
 from mlpcw.data_providers import DataProvider, DigitsDataProvider
 from mlpcw.errors import CrossEntropySoftmaxError
@@ -293,42 +292,6 @@ def test_a_wrong_argument_of_train_is_refused(arguments, error, message):
 
 
 # ---- that it learns ---------------------------------------------------------------------------
-
-
-def test_updates_as_scikit_learn_does():
-    """One step with momentum and L2, from where scikit-learn is after two of its own.
-
-    Its penalty is `alpha / 2 / n` times the sum of squares. The momentum that the step starts with
-    is the difference between the parameters after its first two.
-    """
-    theirs = MLPClassifier(
-        (5,),
-        solver="sgd",
-        alpha=1.2,
-        batch_size=12,
-        learning_rate_init=0.1,
-        momentum=0.9,
-        nesterovs_momentum=False,
-        random_state=104,
-    )
-
-    def their_params():
-        # their weights are (input_dim, output_dim)
-        pairs = zip(theirs.coefs_, theirs.intercepts_, strict=True)
-        return [array.copy() for weights, biases in pairs for array in (weights.T, biases)]
-
-    trace = []
-    for _ in range(3):
-        theirs.partial_fit(INPUTS, CLASSES, classes=[0, 1, 2])
-        trace.append(their_params())
-
-    model, rule = classifier(penalty=L2Penalty(1.2 / 12)), MomentumLearningRule(0.1, 0.9)
-    model.params = [param.copy() for param in trace[1]]
-    ours = optimiser(model, rule, provider(batch_size=12))
-    rule.moms = [after - before for before, after in zip(trace[0], trace[1], strict=True)]
-    ours.do_training_epoch()
-    for param, expected in zip(model.params, trace[2], strict=True):
-        np.testing.assert_allclose(param, expected, rtol=1e-9, atol=1e-13)
 
 
 def digits_classifier(seed=105):

@@ -8,6 +8,7 @@ import reference
 from gradcheck import check_penalty
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from witnesses import BY_HAND, INDEPENDENT, PROJECTION, witness
 
 from mlpcw.penalties import L1L2Penalty, L1Penalty, L2Penalty
 
@@ -33,12 +34,14 @@ def away_from_zero(shape):
 # ---- three witnesses --------------------------------------------------------------------------
 
 
+@witness(PROJECTION, lambda name: PENALTIES[name][0])
 @EVERY_PENALTY
 @SHAPES
 def test_gradient_is_the_slope(name, shape):
     check_penalty(PENALTIES[name][0], away_from_zero(shape))
 
 
+@witness(INDEPENDENT, lambda name: PENALTIES[name][0])
 @EVERY_PENALTY
 @SHAPES
 def test_agrees_with_the_slow_implementation(name, shape):
@@ -52,6 +55,7 @@ def test_agrees_with_the_slow_implementation(name, shape):
 WEIGHTS_BY_HAND = np.array([[1.0, -2.0], [0.0, 3.0]])
 
 
+@witness(BY_HAND, lambda penalty: penalty)
 @pytest.mark.parametrize(
     "penalty, value, grads",
     [
@@ -97,6 +101,17 @@ def test_is_convex(name, weights, seed, share):
     between = penalty(share * weights + (1 - share) * others)
     chord = share * penalty(weights) + (1 - share) * penalty(others)
     assert between <= chord * (1 + 1e-12) + 1e-300
+
+
+@EVERY_PENALTY
+@settings(deadline=None)
+@given(weights=WEIGHTS, seed=st.integers(0, 1000))
+def test_lies_above_the_planes_of_its_gradient(name, weights, seed):
+    """Everywhere, the kink included: what makes a gradient of a convex function one."""
+    penalty = PENALTIES[name][0]
+    others = np.random.RandomState(seed).normal(size=weights.shape)
+    plane = penalty(weights) + np.sum(penalty.grad(weights) * (others - weights))
+    assert plane <= penalty(others) + 1e-12 * (1 + penalty(weights))
 
 
 @EVERY_PENALTY
