@@ -57,10 +57,34 @@ FUSED = 1.15  # a fused step that earns less than this does not stay
 MOST_OF_TWO = 2.05  # a higher ratio of two workers to one is no truth about them
 FAITHFUL_SECONDS = 15 * 60
 COPY, COPIED = "copy, GB/s", 2**28  # bytes
+_NOISE = (
+    "drawing the noise, blurring it and reading the image take about equal parts, and the other does"
+    " all of its work in compiled code too; other layouts of the noise gained less than they cost"
+)
+_LOOPS = (
+    "compiled loops use half the width of the processor's vectors, and copying images into their"
+    " layout and back takes time of its own; two maps at once, other numbers of taps and images as"
+    " flat rows were no faster"
+)
 BOUNDS = {
     ("epoch, float32", "SGEMM's speed"): "its products are of 50 rows, which BLAS multiplies more"
-    " slowly than large matrices",
+    " slowly than large matrices, and the momentum and the images of a batch are read and written"
+    " once; other orders of the weights in memory, and blocks of them, were no faster",
     ("8 runs, two workers", "one worker"): "what the cores share, and other work on the machine",
+    ("rotation, float32", "SciPy"): "nearly all of it is reading the image, whose look-ups the"
+    " compiler does not do in vectors, as it cannot know that arrays do not overlap; coordinates in"
+    " float32 would be faster and miss the agreement of 1e-6, and pairs of pixels side by side were"
+    " no faster",
+    ("distortion, float32", "albumentations"): _NOISE,
+    ("distortion, float32", "albumentations, uniform"): _NOISE,
+    ("1 → 1, 5 × 5, float32", "report's loop"): _LOOPS,
+    ("1 → 1, 10 × 10, float32", "report's loop"): _LOOPS,
+    ("1 → 1, 15 × 15, float32", "report's loop"): _LOOPS,
+    ("1 → 8, 5 × 5, float32", "PyTorch"): "half of it is copying patches of the images; compiled"
+    " copying and the compiled loops of fewer maps were no faster",
+    ("16 → 32, 5 × 5, all three, float32", "PyTorch"): "products of matrices are two thirds of it"
+    " and copying patches most of the rest, which PyTorch need not do; patches in blocks of 128 KiB"
+    " to 2 MiB were tried, and compiled loops without products",
 }
 """What bounds a row, by its label and what it is beside; the page says it where the row misses."""
 
