@@ -58,8 +58,9 @@ MOST_OF_TWO = 2.05  # a higher ratio of two workers to one is no truth about the
 FAITHFUL_SECONDS = 15 * 60
 COPY, COPIED = "copy, GB/s", 2**28  # bytes
 _NOISE = (
-    "drawing the noise, blurring it and reading the image take about equal parts, and the other does"
-    " all of its work in compiled code too; other layouts of the noise gained less than they cost"
+    "drawing the noise, blurring it and reading the image take about equal parts, and the other"
+    " does all of its work in compiled code too; other layouts of the noise gained less than they"
+    " cost"
 )
 _LOOPS = (
     "compiled loops use half the width of the processor's vectors, and copying images into their"
