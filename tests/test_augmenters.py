@@ -105,6 +105,13 @@ def test_rotation_by_hand():
     np.testing.assert_array_equal(rotated, np.rot90(square))
 
 
+def test_shift_reads_with_cubic_splines_by_default():
+    images, offsets = random_images(2, 7, 6), np.array([[0.5, -1.25], [2.5, 0.75]])
+    np.testing.assert_array_equal(
+        augmenters.shift(images, offsets), augmenters.shift(images, offsets, 3)
+    )
+
+
 def test_shift_by_hand():
     image = np.arange(12.0).reshape(3, 4) + 1
     offsets = np.array([[1, 0], [0, -2], [-1, 3], [3, 0], [0, 0]])

@@ -226,6 +226,12 @@ def test_sigmoid_and_softmax_agree_with_scipy():
     np.testing.assert_allclose(softmax(values), scipy.special.softmax(values, axis=-1), rtol=1e-12)
 
 
+def test_softmax_is_over_the_last_axis_of_any_number():
+    values = np.random.RandomState(42).normal(size=(2, 3, 4))
+    expected = scipy.special.softmax(values, axis=-1)
+    np.testing.assert_allclose(softmax(values), expected, rtol=1e-12)
+
+
 def test_softmax_of_zeros_starts_at_the_logarithm_of_the_number_of_classes():
     targets = np.eye(10)
     assert CrossEntropySoftmaxError()(np.zeros((10, 10)), targets) == pytest.approx(math.log(10))

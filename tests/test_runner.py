@@ -362,7 +362,7 @@ class FragileOnce(Fragile):
 
 @pytest.fixture(autouse=True)
 def none_made():
-    Fragile.made = Silent.made = FragileOnce.made = 0
+    Fragile.made = Silent.made = FragileOnce.made = BrokenAtFirst.made = 0
 
 
 @pytest.mark.parametrize("executor", [Fragile, Silent])
@@ -399,6 +399,26 @@ def test_an_executor_that_cannot_be_made_anew_is_not_tried_again():
     assert Fragile.made == 1
 
 
+class BrokenAtFirst(runs.Inline):
+    """Breaks before it takes its first run."""
+
+    made = 0
+
+    def __init__(self):
+        type(self).made += 1
+        self.broken = self.made == 1
+
+    def submit(self, function, /, *args):
+        if self.broken:
+            raise BrokenExecutor("a worker died between two runs")
+        return super().submit(function, *args)
+
+
+def test_a_worker_that_dies_between_two_runs_costs_nothing_but_time(no_training):
+    assert collected(runner.map(RUNS, BrokenAtFirst)) == {name: name for name in NAMES}
+    assert BrokenAtFirst.made == 2
+
+
 # ---- Real processes -------------------------------------------------------------------------
 
 
@@ -426,6 +446,11 @@ def test_processes_have_one_thread_each_and_survive_a_run_that_kills_them(monkey
     assert {name: each["name"] for name, each in found.items()} == {"a": "a", "b": "b"}
     assert os.getpid() not in {each["pid"] for each in found.values()}
     assert [each["threads"] for each in found.values()] == [{1}, {1}]
+
+
+def test_processes_end_when_there_is_nothing_left_to_do(environment):
+    with runner.default_executor(1) as pool:  # leaving it waits for them
+        assert pool.submit(os.getpid).result() != os.getpid()
 
 
 def test_runs_that_nobody_asks_for_any_more_are_ended(monkeypatch, environment):
