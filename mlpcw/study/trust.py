@@ -196,16 +196,17 @@ def _answer(found: Evidence) -> str:
         )
     if found.mutants:
         total = found.mutants.total()
+        drawn = "" if _is_whole(total) else f", drawn from {_number(total.possible)}"
         sentences.append(
-            f"Of {_number(total.tried)} small faults put into the code, one at a time, the tests"
-            f" find {_share(total)}."
+            f"Of {_number(total.tried)} small faults put into the code, one at a time{drawn}, the"
+            f" tests find {_share(total)}."
         )
     if found.faults and found.fuzz:
         sentences.append(
             f"After {_number(num_faults(found))} faults, from killed processes and full disks to"
             " single flipped bits, every damage was named and every good record whole; and of"
-            f" {_number(num_inputs(found))} files, most of them broken, each was refused or read"
-            " right."
+            f" {_number(num_inputs(found))} files {_number(_num_refused(found))} were refused and"
+            " the others read right."
         )
     sentences += [_not_run(topic) for topic in TOPICS if getattr(found, topic) is None]
     return " ".join(sentences)
@@ -252,12 +253,27 @@ def _sampled(found: Evidence) -> str:
     if found.mutants is None:
         return _not_run("mutants")
     total = found.mutants.total()
-    some = "All" if total.tried == total.possible else f"{_number(total.tried)} of"
-    drawn = "" if total.tried == total.possible else ", drawn by a fixed seed,"
-    were = f"{some} {_number(total.possible)} mutants{drawn} were tried."
+    some = "All" if _is_whole(total) else f"{_number(total.tried)} of"
+    drawn = "" if _is_whole(total) else ", drawn by a fixed seed,"
+    sentences = [f"{some} {_number(total.possible)} mutants{drawn} were tried."]
     if total.killed_by_time:
-        were += f" {_number(total.killed_by_time)} count as killed because the tests did not end."
-    return were
+        sentences.append(
+            f"{_number(total.killed_by_time)} count as killed because the tests did not end."
+        )
+    samples = [
+        each.tried for each in found.mutants.figures.values() if 0 < each.tried < each.possible
+    ]
+    if samples:
+        sentences.append(
+            f"The share of a sample is rough: in the smallest, of {min(samples)}, one survivor more"
+            f" or less moves it by {percent(1 / min(samples))}."
+        )
+    return " ".join(sentences)
+
+
+def _is_whole(each: evidence.Mutated) -> bool:
+    """Whether every mutant was tried."""
+    return each.tried == each.possible
 
 
 def vectors(found: Evidence, kind: str) -> int:
@@ -288,6 +304,10 @@ def num_faults(found: Evidence) -> int:
 def num_inputs(found: Evidence) -> int:
     """How many files all readers together were fed."""
     return sum(int(counts[ALL]) for counts in (found.fuzz.figures.values() if found.fuzz else ()))
+
+
+def _num_refused(found: Evidence) -> float:
+    return sum(counts.get(REFUSED, 0) for counts in found.fuzz.figures.values())
 
 
 def survivors(found: Evidence) -> str:
