@@ -35,8 +35,8 @@ def test_the_answer_has_three_sentences_with_the_numbers():
         " their gradients, and 6 test vectors of ONNX and 34 gradients by PyTorch's autograd agree"
         " with ours. Of 30 small faults put into the code, one at a time, drawn from 40, the tests"
         " find 90.0 %. After 103 faults, from killed processes and full disks to single flipped"
-        " bits, every damage was named and every good record whole; and of 100 002 files 75 639 were"
-        " refused and the others read right."
+        " bits, every damage was named and every good record whole; and of 100 002 files 75 639"
+        " were refused and the others read right."
     )
 
 
@@ -137,7 +137,7 @@ def test_a_sample_is_said_to_be_one():
     assert plain(trust.texts(made_up())["trust_sampled"]) == (
         "30 of 40 mutants, drawn by a fixed seed, were tried. 2 count as killed because the tests"
         " did not end. The share of a sample is rough: in the smallest, of 20, one survivor more or"
-        " less moves it by 5.0 %."
+        " less moves it by 5.0 points."
     )
 
 

@@ -5,7 +5,6 @@ topic that has not been run yet is said to be so wherever its counts would stand
 """
 
 import dataclasses
-import math
 import re
 from collections.abc import Iterable
 
@@ -266,7 +265,7 @@ def _sampled(found: Evidence) -> str:
     if samples:
         sentences.append(
             f"The share of a sample is rough: in the smallest, of {min(samples)}, one survivor more"
-            f" or less moves it by {percent(1 / min(samples))}."
+            f" or less moves it by {100 / min(samples):.1f} points."
         )
     return " ".join(sentences)
 
@@ -339,9 +338,9 @@ def _number(value: float) -> str:
 
 
 def _share(each: evidence.Mutated, digits: int = 1) -> str:
-    """The share killed as a percentage, rounded down: 100 % is all of them."""
-    parts = 100 * 10**digits
-    return percent(math.floor(parts * each.share) / parts, digits)
+    """The share killed as a percentage; 100 % is all of them, not nearly all."""
+    most = 1 - 10 ** -(digits + 2) if each.survivors else 1.0
+    return percent(min(each.share, most), digits)
 
 
 # ---- Tables ---------------------------------------------------------------------------------
