@@ -33,10 +33,10 @@ def test_the_answer_has_three_sentences_with_the_numbers():
     assert plain(trust.texts(made_up())["trust_answer"]) == (
         "All 2 layers, penalties, errors, models and methods of convolution have three witnesses of"
         " their gradients, and 6 test vectors of ONNX and 34 gradients by PyTorch's autograd agree"
-        " with ours. Of 30 small faults put into the code, one at a time, the tests find 90.0 %."
-        " After 103 faults, from killed processes and full disks to single flipped bits, every"
-        " damage was named and every good record whole; and of 100 002 files, most of them broken,"
-        " each was refused or read right."
+        " with ours. Of 30 small faults put into the code, one at a time, drawn from 40, the tests"
+        " find 90.0 %. After 103 faults, from killed processes and full disks to single flipped"
+        " bits, every damage was named and every good record whole; and of 100 002 files 75 639"
+        " were refused and the others read right."
     )
 
 
@@ -133,10 +133,18 @@ def test_a_module_below_the_least_share_is_named():
 def test_a_sample_is_said_to_be_one():
     store = {"study/store": FIGURES["mutants"]["study/store"]}
     assert trust.texts(made_up(mutants=store))["trust_sampled"] == "All 10 mutants were tried."
-    assert trust.texts(made_up())["trust_sampled"] == (
+    assert "drawn from" not in trust.texts(made_up(mutants=store))["trust_answer"]
+    assert plain(trust.texts(made_up())["trust_sampled"]) == (
         "30 of 40 mutants, drawn by a fixed seed, were tried. 2 count as killed because the tests"
-        " did not end."
+        " did not end. The share of a sample is rough: in the smallest, of 20, one survivor more or"
+        " less moves it by 5.0 points."
     )
+
+
+def test_a_module_of_which_nothing_was_tried_has_no_sample():
+    untried = {"possible": 5, "tried": 0, "killed": 0, "killed_by_time": 0, "survivors": {}}
+    sampled = trust.texts(made_up(mutants={"one": untried}))["trust_sampled"]
+    assert sampled == "0 of 5 mutants, drawn by a fixed seed, were tried."
 
 
 def test_all_are_killed_only_where_none_survives():

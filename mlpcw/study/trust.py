@@ -5,7 +5,6 @@ topic that has not been run yet is said to be so wherever its counts would stand
 """
 
 import dataclasses
-import math
 import re
 from collections.abc import Iterable
 
@@ -196,16 +195,17 @@ def _answer(found: Evidence) -> str:
         )
     if found.mutants:
         total = found.mutants.total()
+        drawn = "" if _is_whole(total) else f", drawn from {_number(total.possible)}"
         sentences.append(
-            f"Of {_number(total.tried)} small faults put into the code, one at a time, the tests"
-            f" find {_share(total)}."
+            f"Of {_number(total.tried)} small faults put into the code, one at a time{drawn}, the"
+            f" tests find {_share(total)}."
         )
     if found.faults and found.fuzz:
         sentences.append(
             f"After {_number(num_faults(found))} faults, from killed processes and full disks to"
             " single flipped bits, every damage was named and every good record whole; and of"
-            f" {_number(num_inputs(found))} files, most of them broken, each was refused or read"
-            " right."
+            f" {_number(num_inputs(found))} files {_number(_num_refused(found))} were refused and"
+            " the others read right."
         )
     sentences += [_not_run(topic) for topic in TOPICS if getattr(found, topic) is None]
     return " ".join(sentences)
@@ -252,12 +252,27 @@ def _sampled(found: Evidence) -> str:
     if found.mutants is None:
         return _not_run("mutants")
     total = found.mutants.total()
-    some = "All" if total.tried == total.possible else f"{_number(total.tried)} of"
-    drawn = "" if total.tried == total.possible else ", drawn by a fixed seed,"
-    were = f"{some} {_number(total.possible)} mutants{drawn} were tried."
+    some = "All" if _is_whole(total) else f"{_number(total.tried)} of"
+    drawn = "" if _is_whole(total) else ", drawn by a fixed seed,"
+    sentences = [f"{some} {_number(total.possible)} mutants{drawn} were tried."]
     if total.killed_by_time:
-        were += f" {_number(total.killed_by_time)} count as killed because the tests did not end."
-    return were
+        sentences.append(
+            f"{_number(total.killed_by_time)} count as killed because the tests did not end."
+        )
+    samples = [
+        each.tried for each in found.mutants.figures.values() if 0 < each.tried < each.possible
+    ]
+    if samples:
+        sentences.append(
+            f"The share of a sample is rough: in the smallest, of {min(samples)}, one survivor more"
+            f" or less moves it by {100 / min(samples):.1f} points."
+        )
+    return " ".join(sentences)
+
+
+def _is_whole(each: evidence.Mutated) -> bool:
+    """Whether every mutant was tried."""
+    return each.tried == each.possible
 
 
 def vectors(found: Evidence, kind: str) -> int:
@@ -290,6 +305,10 @@ def num_inputs(found: Evidence) -> int:
     return sum(int(counts[ALL]) for counts in (found.fuzz.figures.values() if found.fuzz else ()))
 
 
+def _num_refused(found: Evidence) -> float:
+    return sum(counts.get(REFUSED, 0) for counts in found.fuzz.figures.values())
+
+
 def survivors(found: Evidence) -> str:
     """The mutants that no test failed on, as a list of modules and reasons, Markdown."""
     if found.mutants is None:
@@ -319,9 +338,9 @@ def _number(value: float) -> str:
 
 
 def _share(each: evidence.Mutated, digits: int = 1) -> str:
-    """The share killed as a percentage, rounded down: 100 % is all of them."""
-    parts = 100 * 10**digits
-    return percent(math.floor(parts * each.share) / parts, digits)
+    """The share killed as a percentage; 100 % is all of them, not nearly all."""
+    most = 1 - 10 ** -(digits + 2) if each.survivors else 1.0
+    return percent(min(each.share, most), digits)
 
 
 # ---- Tables ---------------------------------------------------------------------------------
