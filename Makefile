@@ -47,15 +47,15 @@ endif
 NAMED     := $(if $(filter file,$(origin PYTHON)),,$(PYTHON))
 BASE      := $(shell $(BIN)/python -c 'import sys; print(sys._base_executable)' 2>/dev/null)
 MAKER     := $(or $(NAMED),$(BASE),$(PYTHON))
-SIGNATURE  = pwd -P; for python in $(BIN)/python $(or $(NAMED),$(BIN)/python); do \
-	       $$python -c 'import sys; print(sys.version)'; done
+SIGNATURE  = pwd -P; for python in $(BIN)/python "$(or $(NAMED),$(BIN)/python)"; do \
+	       "$$python" -c 'import sys; print(sys.version)'; done
 ANEW      := $(shell { $(SIGNATURE); } 2>/dev/null | cmp -s - $(VENV)/up-to-date || echo anew)
 # Empty for a Python that will do.
-REFUSAL    = $(or $(shell $(MAKER) -c 'import sys; \
+REFUSAL    = $(or $(shell "$(MAKER)" -c 'import sys; \
 	       sys.exit("%d.%d" % sys.version_info[:2] not in "$(PYTHONS)".split())' 2>/dev/null || \
 	       echo "mlpcw needs Python $(firstword $(PYTHONS)) to $(lastword $(PYTHONS)), and \
 	       '$(MAKER)' is not one of these: name one, as in 'make book PYTHON=python3.12'"), \
-	       $(shell $(MAKER) -c 'import ensurepip, venv' 2>/dev/null || echo "'$(MAKER)' cannot \
+	       $(shell "$(MAKER)" -c 'import ensurepip, venv' 2>/dev/null || echo "'$(MAKER)' cannot \
 	       make a virtual environment: install python3-venv (Debian, Ubuntu), then try again"))
 
 .PHONY: setup anew book test faults fuzz oracles witnesses mutants anywhere vulnerabilities
@@ -63,19 +63,19 @@ REFUSAL    = $(or $(shell $(MAKER) -c 'import sys; \
 
 setup:
 	$(if $(ANEW),$(if $(REFUSAL),$(error $(REFUSAL))))
-	@+$(MAKER) .ci/alone.py . $(MAKE) --no-print-directory --silent $(VENV)/up-to-date
+	@+"$(MAKER)" .ci/alone.py . $(MAKE) --no-print-directory --silent $(VENV)/up-to-date
 
 # Nothing is resolved and nothing is built: what is installed is what the lock says, on any day.
 $(VENV)/up-to-date: requirements.txt pyproject.toml $(ANEW)
 	@echo "Making $(VENV) from requirements.txt, about a minute ..."
-	$(MAKER) -m venv --clear $(VENV)
+	"$(MAKER)" -m venv --clear $(VENV)
 	$(PIP) install --quiet --no-deps --only-binary :all: --require-hashes -r requirements.txt
 	$(PIP) install --quiet --no-deps --no-build-isolation -e .
 	$(PIP) check
 	{ $(SIGNATURE); } > $@
 
 book: setup
-	@$(MAKER) .ci/alone.py book $(MAKE) --no-print-directory html
+	@"$(MAKER)" .ci/alone.py book $(MAKE) --no-print-directory html
 
 html:
 	rm -rf _build/html _build/.doctrees _build/jupyter_execute
@@ -101,7 +101,7 @@ anywhere:
 # In an environment of its own, so that nothing of it is in the lock. Strict: a package that cannot
 # be looked up is a failure.
 vulnerabilities:
-	$(MAKER) -m venv _build/vulnerabilities
+	"$(MAKER)" -m venv _build/vulnerabilities
 	_build/vulnerabilities/bin/python -m pip install --quiet pip-audit
 	_build/vulnerabilities/bin/pip-audit --requirement requirements.txt --require-hashes --disable-pip --strict
 

@@ -36,7 +36,7 @@ def make(folder, *arguments):
 
 def pretender(folder, version):
     """A Python that says it is of another version."""
-    path = folder / "python"
+    path = folder / "a python"
     code = f'import sys; sys.version_info = ({version}, 0); $2"'
     path.write_text(f'#!/bin/sh\nexec "{sys.executable}" -c "{code}\n')
     path.chmod(0o755)
