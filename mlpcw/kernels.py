@@ -47,7 +47,8 @@ def _compile(**options: Any) -> Callable[[Callable], Callable]:
             nonlocal dispatcher
             if dispatcher is None:
                 dispatcher = _numba().njit(**options)(kernel)
-                _keep(dispatcher)
+                if dispatcher is not kernel:  # it is, where NUMBA_DISABLE_JIT is set
+                    _keep(dispatcher)
             return dispatcher(*args)
 
         return call

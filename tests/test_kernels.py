@@ -1,10 +1,12 @@
 """Compiled kernels: switched off where asked, loaded late, announced once and found on disk."""
 
+import io
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -109,6 +111,42 @@ def test_what_is_damaged_on_disk_is_compiled_and_kept_anew(tmp_path, kind):
     assert damaged
     assert messages(tmp_path) == [ONCE]
     assert messages(tmp_path) == []
+
+
+@pytest.fixture
+def told(monkeypatch):
+    """The terminal, of a process that has said nothing yet."""
+    monkeypatch.setattr(kernels, "_told", set())
+    monkeypatch.setattr(sys, "__stderr__", io.StringIO())
+    return sys.__stderr__
+
+
+def test_what_the_cache_gives_and_takes_is_handed_on(told):
+    saved = []
+    cache = SimpleNamespace(load_overload=max, save_overload=lambda *args: saved.append(args))
+    kernels._keep(SimpleNamespace(enable_caching=lambda: None, _cache=cache))
+    assert cache.load_overload(1, 2) == 2
+    cache.save_overload(1, 2)
+    assert saved == [(1, 2)]
+    assert told.getvalue() == ""
+
+
+def test_a_cache_that_fails_is_done_without_and_emptied(told):
+    calls = []
+
+    def fail(*args):
+        calls.append(args)
+        raise OSError("full")
+
+    cache = SimpleNamespace(load_overload=fail, save_overload=fail, flush=fail)
+    kernels._keep(SimpleNamespace(enable_caching=lambda: None, _cache=cache))
+    assert cache.load_overload(1, 2) is None
+    assert calls == [(1, 2), ()]
+    assert told.getvalue() == ""
+    cache.save_overload(3, 4)
+    cache.save_overload(3, 4)
+    kernels._keep(SimpleNamespace(enable_caching=fail))
+    assert told.getvalue() == NOT_KEPT.format("full") + "\n"
 
 
 # ---- the training step ------------------------------------------------------------------------

@@ -503,7 +503,7 @@ CHANGES = {
         st.tuples(st.sampled_from(sorted(CHANGES)), st.integers(0, 2**16)), min_size=1, max_size=5
     ),
 )
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_both_paths_train_one_model_whatever_is_changed(kind, dtype, rule, changes):
     """The fused step, wherever it is taken, beside the plain path: the same after each epoch."""
 
