@@ -6,6 +6,7 @@ names the argument, its value and what is allowed.
 
 import math
 import numbers
+import operator
 from collections.abc import Collection
 from typing import Any
 
@@ -50,6 +51,16 @@ def number(
     return float(value)
 
 
+def number_attribute(name: str, low: float = -math.inf, high: float = math.inf) -> property:
+    """An attribute of a class that is a number in [low, high], checked whenever it is set."""
+    private = f"_{name}"
+
+    def write(owner: Any, value: float) -> None:
+        setattr(owner, private, number(name, value, low, high))
+
+    return property(operator.attrgetter(private), write)
+
+
 def whole_number(name: str, value: Any, low: int, high: int | None = None) -> int:
     """A whole number in [low, high].
 
@@ -73,6 +84,26 @@ def one_of(name: str, value: Any, allowed: Collection[Any]) -> Any:
     """
     if value not in allowed:
         raise ValueError(f"{name} must be one of {', '.join(map(str, allowed))}, got {value!r}")
+    return value
+
+
+def able(name: str, value: Any, methods: Collection[str], allowed: str) -> Any:
+    """An object with the methods asked for, of whatever class: a user's own will do.
+
+    Args:
+        name: Name of the argument, for the message.
+        value: What was given.
+        methods: Names of the methods; "__call__" where the object itself is called.
+        allowed: What is allowed, for the message.
+
+    Raises:
+        TypeError: If a method is missing, or the value is a class and not an object of it.
+    """
+    if isinstance(value, type):
+        raise TypeError(f"{name} must be {allowed}, got the class {value.__name__} itself")
+    missing = [method for method in methods if not callable(getattr(value, method, None))]
+    if missing:
+        raise TypeError(f"{name} must be {allowed}, got {value!r} without {' and '.join(missing)}")
     return value
 
 

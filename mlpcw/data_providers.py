@@ -3,8 +3,12 @@
 A provider is an iterator over `(inputs, targets)` batches that can be iterated again and again.
 Shuffles compound: each permutes the order as it stands. A provider shuffles when it is built and
 whenever a pass over it is exhausted, one `rng.permutation` each, so that whoever shares its `rng`
-can say exactly which numbers are drawn when. Only the order is permuted, never the data: a batch is
-gathered as it is asked for.
+can say exactly which numbers are drawn when.
+
+A shuffle permutes an order; a batch is gathered by it, as a new array. The data themselves are put
+into the order as it stands when somebody reads all of them, `inputs` or `targets`, and stay there:
+that copies them once after a shuffle, not at each reading, and what is then written to them is in
+the batches that follow, as in the course.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,6 +18,27 @@ import numpy as np
 from mlpcw import checks, mnist
 
 Transformer = Callable[[np.ndarray, checks.Rng], np.ndarray]
+
+
+class _Rows:
+    """An array and the order of its rows, which is put into effect when they are all read."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self.array = array
+        self._in_place = self._first = self.order = np.arange(len(array))
+
+    def shuffle(self, permutation: np.ndarray) -> None:
+        self.order = self.order[permutation]
+
+    def reset(self) -> None:
+        self.order = self._first
+
+    def all(self) -> np.ndarray:
+        if self.order is not self._in_place:
+            self.array = self.array[self.order]
+            self._first = np.argsort(self.order)[self._first]  # where those rows are now
+            self.order = self._in_place
+        return self.array
 
 
 class DataProvider:
@@ -48,8 +73,9 @@ class DataProvider:
                 f"inputs and targets must have the same length, got shapes {np.shape(inputs)} and"
                 f" {np.shape(targets)}"
             )
-        self._inputs, self._targets = np.asarray(inputs), np.asarray(targets)
-        self._order = np.arange(len(inputs))
+        self._inputs = _Rows(np.asarray(inputs))
+        self._targets = _Rows(self._as_targets(targets))
+        self._num_data = len(inputs)
         self.batch_size = batch_size
         self.max_num_batches = max_num_batches
         self.shuffle_order = shuffle_order
@@ -58,13 +84,38 @@ class DataProvider:
 
     @property
     def inputs(self) -> np.ndarray:
-        """All inputs in the order as it stands, `(num_data, ...)`; a copy."""
-        return self._inputs[self._order]
+        """All inputs in the order as it stands, `(num_data, ...)`; may be set to as many others.
+
+        They are the provider's own array, not a copy: what is written to it is handed out. Before
+        the first shuffle it is the array that the provider was given.
+        """
+        return self._inputs.all()
+
+    @inputs.setter
+    def inputs(self, value: np.ndarray) -> None:
+        self._replace("inputs", self._inputs, np.asarray(value))
 
     @property
     def targets(self) -> np.ndarray:
-        """All targets in the order as it stands, `(num_data, ...)`; a copy."""
-        return self._targets[self._order]
+        """All targets in the order as it stands, `(num_data, ...)`, as `inputs`."""
+        return self._targets.all()
+
+    @targets.setter
+    def targets(self, value: np.ndarray) -> None:
+        self._replace("targets", self._targets, self._as_targets(value))
+
+    def _replace(self, name: str, rows: _Rows, value: np.ndarray) -> None:
+        if np.shape(value)[:1] != (self._num_data,):
+            raise ValueError(
+                f"{name} must be {self._num_data} examples, as many as before, got shape"
+                f" {np.shape(value)}"
+            )
+        rows.all()
+        rows.array = value
+
+    def _as_targets(self, targets: np.ndarray) -> np.ndarray:
+        """Targets as they are kept."""
+        return np.asarray(targets)
 
     @property
     def batch_size(self) -> int:
@@ -73,10 +124,9 @@ class DataProvider:
 
     @batch_size.setter
     def batch_size(self, value: int) -> None:
-        num_data = len(self._order)
-        if checks.whole_number("batch_size", value, low=1) > num_data:
+        if checks.whole_number("batch_size", value, low=1) > self._num_data:
             raise ValueError(
-                f"batch_size must be at most the number of examples, {num_data}, got {value}"
+                f"batch_size must be at most the number of examples, {self._num_data}, got {value}"
             )
         self._batch_size = int(value)
 
@@ -94,7 +144,7 @@ class DataProvider:
     @property
     def num_batches(self) -> int:
         """Number of batches in one pass."""
-        possible = len(self._order) // self.batch_size
+        possible = self._num_data // self.batch_size
         return possible if self.max_num_batches == -1 else min(self.max_num_batches, possible)
 
     def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -106,18 +156,21 @@ class DataProvider:
 
     def new_epoch(self) -> None:
         """Starts a new pass, shuffled where `shuffle_order`."""
-        self._batch_index = 0
+        self._curr_batch = 0
         if self.shuffle_order:
             self.shuffle()
 
     def reset(self) -> None:
         """Goes back to the first order, then starts a new pass as a new provider does."""
-        self._order = np.arange(len(self._order))
+        self._inputs.reset()
+        self._targets.reset()
         self.new_epoch()
 
     def shuffle(self) -> None:
         """Permutes the order as it stands, with one draw of `rng.permutation(num_data)`."""
-        self._order = self._order[self.rng.permutation(len(self._order))]
+        permutation = self.rng.permutation(self._num_data)
+        self._inputs.shuffle(permutation)
+        self._targets.shuffle(permutation)
 
     def next(self) -> tuple[np.ndarray, np.ndarray]:
         """The next batch: inputs `(batch_size, ...)` and targets `(batch_size, ...)`, new arrays.
@@ -125,13 +178,14 @@ class DataProvider:
         Raises:
             StopIteration: At the end of a pass; a new pass has then been started.
         """
-        if self._batch_index >= self.num_batches:
+        if self._curr_batch >= self.num_batches:
             self.new_epoch()
             raise StopIteration
-        start = self._batch_index * self.batch_size
-        batch = self._order[start : start + self.batch_size]
-        self._batch_index += 1
-        return self._inputs[batch], self._targets[batch]
+        start = self._curr_batch * self.batch_size
+        batch = slice(start, start + self.batch_size)
+        self._curr_batch += 1
+        inputs, targets = self._inputs, self._targets
+        return inputs.array[inputs.order[batch]], targets.array[targets.order[batch]]
 
 
 class OneOfKDataProvider(DataProvider):
@@ -145,15 +199,7 @@ class OneOfKDataProvider(DataProvider):
         ValueError: If the targets are not whole numbers in [0, num_classes).
     """
 
-    def __init__(
-        self,
-        inputs: np.ndarray,
-        targets: np.ndarray,
-        batch_size: int,
-        max_num_batches: int = -1,
-        shuffle_order: bool = True,
-        rng: checks.Rng | None = None,
-    ) -> None:
+    def _as_targets(self, targets: np.ndarray) -> np.ndarray:
         targets = np.asarray(targets)
         if targets.ndim != 1 or not np.issubdtype(targets.dtype, np.integer):
             raise ValueError(
@@ -168,7 +214,7 @@ class OneOfKDataProvider(DataProvider):
                 f" {targets.max()}"
             )
         self._rows = np.eye(self.num_classes)
-        super().__init__(inputs, targets, batch_size, max_num_batches, shuffle_order, rng)
+        return targets
 
     def next(self) -> tuple[np.ndarray, np.ndarray]:
         inputs, int_targets = super().next()

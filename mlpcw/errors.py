@@ -25,7 +25,7 @@ class Error:
         Raises:
             ValueError: If the shapes differ.
         """
-        return self._value(outputs, _fitting(targets, outputs))
+        return self._value(*_fitting(outputs, targets))
 
     def grad(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Gradient of the mean error with respect to the outputs, `(batch_size, output_dim)`.
@@ -33,7 +33,7 @@ class Error:
         Raises:
             ValueError: If the shapes differ.
         """
-        return self._grad(outputs, _fitting(targets, outputs))
+        return self._grad(*_fitting(outputs, targets))
 
     def _value(self, outputs: np.ndarray, targets: np.ndarray) -> float:
         raise NotImplementedError
@@ -110,16 +110,24 @@ def sigmoid(values: np.ndarray) -> np.ndarray:
 
 def softmax(values: np.ndarray) -> np.ndarray:
     """Softmax over the last axis: positive, and each row sums to 1."""
+    values = as_floats(values)
     probabilities = np.exp(values - values.max(axis=-1, keepdims=True))
     probabilities /= probabilities.sum(axis=-1, keepdims=True)
     return probabilities
 
 
-def _fitting(targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
-    """`targets` in the dtype of `outputs` (float64 beside whole numbers), if the shapes agree."""
+def as_floats(values: np.ndarray) -> np.ndarray:
+    """The array itself, or whole numbers as float64."""
+    values = np.asarray(values)
+    return values if values.dtype.kind == "f" else values.astype(float)
+
+
+def _fitting(outputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Outputs as floats, and the targets in their dtype, if the shapes agree."""
     if np.shape(targets) != np.shape(outputs):
         raise ValueError(
             f"targets of shape {np.shape(targets)} do not fit outputs of shape {np.shape(outputs)}:"
             " they must be equal"
         )
-    return np.asarray(targets, dtype=np.result_type(outputs, np.float32))
+    outputs = as_floats(outputs)
+    return outputs, np.asarray(targets, dtype=outputs.dtype)

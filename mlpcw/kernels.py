@@ -6,10 +6,11 @@ way of its own in NumPy for where the answer is no: where Numba is not installed
 environment variable `MLPCW_COMPILED` is 0.
 
 A kernel is compiled when it is first called, for the dtype that it is called with. That takes
-seconds, is said once on the terminal, and is kept on disk for all later processes. Importing this
-module does not load Numba.
+seconds, is said once on the terminal, and is kept on disk for all later processes; where nothing
+can be kept, that is said instead. Importing this module does not load Numba.
 """
 
+import contextlib
 import functools
 import importlib.util
 import math
@@ -45,7 +46,9 @@ def _compile(**options: Any) -> Callable[[Callable], Callable]:
         def call(*args: Any) -> Any:
             nonlocal dispatcher
             if dispatcher is None:
-                dispatcher = _numba().njit(cache=True, **options)(kernel)
+                dispatcher = _numba().njit(**options)(kernel)
+                if dispatcher is not kernel:  # it is, where NUMBA_DISABLE_JIT is set
+                    _keep(dispatcher)
             return dispatcher(*args)
 
         return call
@@ -60,23 +63,64 @@ def _numba() -> Any:
     from numba.core import event
 
     class Announcement(event.Listener):
-        told = False
-
         def on_start(self, event: Any) -> None:
-            # Not sys.stderr: in a notebook that would become part of the page.
-            if not self.told and sys.__stderr__ is not None:
-                print(
-                    "mlpcw: compiling kernels, once; later runs find them on disk.",
-                    file=sys.__stderr__,
-                    flush=True,
-                )
-            self.told = True
+            if not _told:
+                _tell_once("compiling", "compiling kernels, once; later runs find them on disk.")
 
         def on_end(self, event: Any) -> None:
             """Nothing to say."""
 
     event.register("numba:compile", Announcement())
     return numba
+
+
+_told: set[str] = set()
+
+
+def _tell_once(topic: str, sentence: str) -> None:
+    if topic not in _told and sys.__stderr__ is not None:
+        # Not sys.stderr: in a notebook that would become part of the page.
+        print(f"mlpcw: {sentence}", file=sys.__stderr__, flush=True)
+    _told.add(topic)
+
+
+def _tell_that_nothing_is_kept(problem: Exception) -> None:
+    _tell_once(
+        "nothing is kept",
+        "compiling kernels, in this run and each later one, as Numba cannot keep them on disk"
+        f" ({problem}); NUMBA_CACHE_DIR may name a folder that can be written to.",
+    )
+
+
+def _keep(dispatcher: Any) -> None:
+    """Lets Numba keep what it compiles on disk, but do without where that fails.
+
+    Numba itself gives up, and with it the training, where no folder can be written to, the disk is
+    full or a file of its cache is damaged.
+    """
+    try:
+        dispatcher.enable_caching()
+    except Exception as problem:
+        _tell_that_nothing_is_kept(problem)
+        return
+    cache = dispatcher._cache
+    load, save = cache.load_overload, cache.save_overload
+
+    def load_overload(*args: Any) -> Any:
+        try:
+            return load(*args)
+        except Exception:  # whatever becomes of damaged bytes: they are compiled and kept anew
+            with contextlib.suppress(OSError):
+                cache.flush()
+            return None
+
+    def save_overload(*args: Any) -> None:
+        try:
+            save(*args)
+        except Exception as problem:
+            _tell_that_nothing_is_kept(problem)
+
+    cache.load_overload, cache.save_overload = load_overload, save_overload
 
 
 # ---- the training step: what `mlpcw.steps` does besides products of matrices ---------------------

@@ -6,7 +6,7 @@ the gradients with respect to those too (`grads_wrt_params`). It keeps no activa
 calls `bprop` hands the inputs and outputs back in. A dropout mask is the one exception.
 
 Inputs and gradients are arrays whose first axis is the batch. What a layer returns has the dtype of
-its parameters, or of its inputs where it has none.
+its parameters, or of its inputs where it has none, whatever the dtype of the gradients it is given.
 """
 
 import functools
@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from mlpcw import checks, conv, kernels
-from mlpcw.errors import sigmoid, softmax
+from mlpcw.errors import as_floats, sigmoid, softmax
 from mlpcw.initialisers import ConstantInit, UniformInit
 
 Initialiser = Callable[[tuple[int, ...]], np.ndarray]
@@ -36,7 +36,7 @@ class Layer:
         Raises:
             ValueError: If the shape of the inputs does not fit the layer.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{self} has no fprop")
 
     def bprop(
         self, inputs: np.ndarray, outputs: np.ndarray, grads_wrt_outputs: np.ndarray
@@ -51,7 +51,7 @@ class Layer:
         Returns:
             Gradient of that scalar with respect to the inputs, their shape.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{self} has no bprop")
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
@@ -72,20 +72,20 @@ class LayerWithParameters(Layer):
         Returns:
             One new array a parameter, in the order and the shapes of `params`.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{self} has no grads_wrt_params")
 
     def params_penalty(self) -> float:
         """Sum of the penalties of the layer's parameters."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{self} has no params_penalty")
 
     @property
     def params(self) -> list[np.ndarray]:
         """The parameter arrays themselves, not copies; may be set to arrays of equal shapes."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{self} has no params")
 
     @params.setter
     def params(self, value: Sequence[np.ndarray]) -> None:
-        raise NotImplementedError
+        raise NotImplementedError(f"{self} has no params that may be set")
 
 
 class StochasticLayer(Layer):
@@ -105,15 +105,32 @@ class StochasticLayer(Layer):
             inputs: Layer inputs, `(batch_size, ...)`.
             stochastic: Whether to draw, as in training; otherwise the outputs are expected values.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{self} has no fprop")
+
+
+def _penalty(name: str, index: int) -> property:
+    """The penalty of one parameter as an attribute of its layer, checked when it is set."""
+
+    def read(layer: "_PenalisedLayer") -> Callable | None:
+        return layer._penalties[index]
+
+    def write(layer: "_PenalisedLayer", penalty: Callable | None) -> None:
+        if penalty is not None:
+            allowed = "None or a penalty such as L2Penalty(0.0001)"
+            checks.able(f"{name}_penalty", penalty, ("__call__", "grad"), allowed)
+        layer._penalties[index] = penalty
+
+    return property(read, write, doc=f"Penalty of the {name}, or `None`.")
 
 
 class _PenalisedLayer(LayerWithParameters):
     """Weights and biases with their penalties: what affine and convolutional layers share."""
 
-    def __init__(self, weights, biases, weights_penalty, biases_penalty) -> None:
-        self._params = _as_floats([weights, biases])
-        self._penalties = [weights_penalty, biases_penalty]
+    def __init__(self, weights, biases) -> None:
+        self._params = [as_floats(weights), as_floats(biases)]
+        self._penalties = [None, None]
+
+    biases_penalty = _penalty("biases", 1)
 
     @property
     def params(self) -> list[np.ndarray]:
@@ -126,7 +143,7 @@ class _PenalisedLayer(LayerWithParameters):
         given = [np.shape(param) for param in value]
         if given != shapes:
             raise ValueError(f"params of {self} must have shapes {shapes}, got {given}")
-        self._params = _as_floats(value)
+        self._params = [as_floats(param) for param in value]
 
     @property
     def biases(self) -> np.ndarray:
@@ -151,10 +168,20 @@ class _PenalisedLayer(LayerWithParameters):
         return grads
 
 
-def _as_floats(params: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """The arrays themselves, but whole numbers as float64: inputs take the parameters' dtype."""
-    arrays = [np.asarray(param) for param in params]
-    return [a if np.issubdtype(a.dtype, np.floating) else a.astype(float) for a in arrays]
+def _like(values: np.ndarray, grads_wrt_outputs: np.ndarray) -> np.ndarray:
+    """Gradients in the dtype of a layer's inputs or outputs; float64 where that is whole."""
+    dtype = values.dtype if values.dtype.kind == "f" else float
+    return np.asarray(grads_wrt_outputs, dtype)
+
+
+def _drawn(
+    name: str, initialiser: Initialiser | None, default: Initialiser, shape: tuple[int, ...]
+) -> np.ndarray:
+    """What an initialiser, checked, or for `None` the default makes of a shape."""
+    if initialiser is None:
+        return default(shape)
+    allowed = "None or an initialiser such as ConstantInit(0)"
+    return checks.able(name, initialiser, ("__call__",), allowed)(shape)
 
 
 class AffineLayer(_PenalisedLayer):
@@ -170,7 +197,8 @@ class AffineLayer(_PenalisedLayer):
         biases_penalty: Penalty of the biases, or `None`.
 
     Raises:
-        TypeError: If a dimension is not a whole number.
+        TypeError: If a dimension is not a whole number, or an initialiser or a penalty
+            lacks its methods.
         ValueError: If a dimension is below 1.
     """
 
@@ -185,17 +213,18 @@ class AffineLayer(_PenalisedLayer):
     ) -> None:
         self.input_dim = checks.whole_number("input_dim", input_dim, low=1)
         self.output_dim = checks.whole_number("output_dim", output_dim, low=1)
-        weights = (weights_initialiser or UniformInit(-0.1, 0.1))((output_dim, input_dim))
+        shape, uniform = (output_dim, input_dim), UniformInit(-0.1, 0.1)
+        weights = _drawn("weights_initialiser", weights_initialiser, uniform, shape)
         super().__init__(
             # In Fortran's order, W^T is as BLAS likes the right side of a product: `fprop` in
             # float32, batch 50, 784 to 100, takes 73 us against 100 us (benchmarks/training.py).
             np.asfortranarray(weights),
-            (biases_initialiser or ConstantInit(0.0))((output_dim,)),
-            weights_penalty,
-            biases_penalty,
+            _drawn("biases_initialiser", biases_initialiser, ConstantInit(0.0), shape[:1]),
         )
         self.weights_penalty = weights_penalty
         self.biases_penalty = biases_penalty
+
+    weights_penalty = _penalty("weights", 0)
 
     @property
     def weights(self) -> np.ndarray:
@@ -217,10 +246,12 @@ class AffineLayer(_PenalisedLayer):
         return outputs
 
     def bprop(self, inputs, outputs, grads_wrt_outputs):
-        return grads_wrt_outputs @ self.weights
+        return np.asarray(grads_wrt_outputs, self.weights.dtype) @ self.weights
 
     def grads_wrt_params(self, inputs, grads_wrt_outputs):
-        inputs = np.asarray(inputs, dtype=self.weights.dtype)
+        inputs, grads_wrt_outputs = (
+            np.asarray(array, self.weights.dtype) for array in (inputs, grads_wrt_outputs)
+        )
         return self._add_penalty_grads(
             [
                 # (input_dim, batch_size) @ (batch_size, output_dim), transposed: in Fortran's
@@ -255,7 +286,8 @@ class ConvolutionalLayer(_PenalisedLayer):
         biases_penalty: Penalty of the biases, or `None`.
 
     Raises:
-        TypeError: If a dimension is not a whole number.
+        TypeError: If a dimension is not a whole number, or an initialiser or a penalty
+            lacks its methods.
         ValueError: If a dimension is below 1, or a kernel is larger than the image.
     """
 
@@ -287,16 +319,15 @@ class ConvolutionalLayer(_PenalisedLayer):
                 f"kernels of {kernel_dim_1} x {kernel_dim_2} pixels do not fit images of"
                 f" {input_dim_1} x {input_dim_2}: a kernel must be no larger than the image"
             )
+        shape = num_output_channels, num_input_channels, kernel_dim_1, kernel_dim_2
         super().__init__(
-            (kernels_init or UniformInit(-0.01, 0.01))(
-                (num_output_channels, num_input_channels, kernel_dim_1, kernel_dim_2)
-            ),
-            (biases_init or ConstantInit(0.0))((num_output_channels,)),
-            kernels_penalty,
-            biases_penalty,
+            _drawn("kernels_init", kernels_init, UniformInit(-0.01, 0.01), shape),
+            _drawn("biases_init", biases_init, ConstantInit(0.0), shape[:1]),
         )
         self.kernels_penalty = kernels_penalty
         self.biases_penalty = biases_penalty
+
+    kernels_penalty = _penalty("kernels", 0)
 
     @property
     def kernels(self) -> np.ndarray:
@@ -319,14 +350,16 @@ class ConvolutionalLayer(_PenalisedLayer):
         return outputs
 
     def bprop(self, inputs, outputs, grads_wrt_outputs):
+        grads_wrt_outputs = np.asarray(grads_wrt_outputs, self.kernels.dtype)
         return conv.grad_inputs(self.kernels, grads_wrt_outputs)
 
     def grads_wrt_params(self, inputs, grads_wrt_outputs):
+        inputs, grads_wrt_outputs = (
+            np.asarray(array, self.kernels.dtype) for array in (inputs, grads_wrt_outputs)
+        )
         return self._add_penalty_grads(
             [
-                self._grads_wrt_kernels(
-                    np.asarray(inputs, dtype=self.kernels.dtype), grads_wrt_outputs
-                ),
+                self._grads_wrt_kernels(inputs, grads_wrt_outputs),
                 grads_wrt_outputs.sum(axis=(0, 2, 3)),
             ]
         )
@@ -362,7 +395,7 @@ class ReshapeLayer(Layer):
             ) from None
 
     def bprop(self, inputs, outputs, grads_wrt_outputs):
-        return grads_wrt_outputs.reshape(inputs.shape)
+        return _like(inputs, grads_wrt_outputs).reshape(inputs.shape)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(output_shape={self.output_shape})"
@@ -375,7 +408,7 @@ class SigmoidLayer(Layer):
         return sigmoid(inputs)
 
     def bprop(self, inputs, outputs, grads_wrt_outputs):
-        return grads_wrt_outputs * outputs * (1 - outputs)
+        return _like(outputs, grads_wrt_outputs) * outputs * (1 - outputs)
 
 
 class ReluLayer(Layer):
@@ -385,17 +418,17 @@ class ReluLayer(Layer):
         return np.maximum(inputs, 0)
 
     def bprop(self, inputs, outputs, grads_wrt_outputs):
-        return (outputs > 0) * grads_wrt_outputs
+        return (outputs > 0) * _like(outputs, grads_wrt_outputs)
 
 
 class TanhLayer(Layer):
     """Hyperbolic tangent of each input."""
 
     def fprop(self, inputs: np.ndarray) -> np.ndarray:
-        return np.tanh(inputs)
+        return np.tanh(as_floats(inputs))
 
     def bprop(self, inputs, outputs, grads_wrt_outputs):
-        return (1 - outputs**2) * grads_wrt_outputs
+        return (1 - outputs**2) * _like(outputs, grads_wrt_outputs)
 
 
 class SoftmaxLayer(Layer):
@@ -405,12 +438,15 @@ class SoftmaxLayer(Layer):
         return softmax(inputs)
 
     def bprop(self, inputs, outputs, grads_wrt_outputs):
+        grads_wrt_outputs = _like(outputs, grads_wrt_outputs)
         weighted = (outputs * grads_wrt_outputs).sum(axis=-1, keepdims=True)
         return outputs * (grads_wrt_outputs - weighted)
 
 
 class RadialBasisFunctionLayer(Layer):
     """`exp(-((x - c) / s) ** 2)` for each input x and each point c of a grid.
+
+    Inputs are `(batch_size, num_dims)`, or `(batch_size,)` where the grid has one dimension.
 
     Args:
         grid_dim: Number of points of the grid along each dimension, at least 1.
@@ -434,22 +470,25 @@ class RadialBasisFunctionLayer(Layer):
         self.scales = np.array([[(high - low) / grid_dim] for low, high in intervals])
 
     def fprop(self, inputs: np.ndarray) -> np.ndarray:
-        if inputs.ndim != 2 or inputs.shape[1] != len(self.centres):
+        num_dims = len(self.centres)
+        if inputs.shape[1:] != (num_dims,) and (inputs.ndim, num_dims) != (1, 1):
             raise ValueError(
-                f"inputs of shape {inputs.shape} do not fit a grid in {len(self.centres)}"
-                f" dimensions: they must be (batch_size, {len(self.centres)})"
+                f"inputs of shape {inputs.shape} do not fit a grid in {num_dims}"
+                f" dimensions: they must be (batch_size, {num_dims})"
             )
         return np.exp(-(self._scaled(inputs) ** 2)).reshape(len(inputs), -1)
 
     def bprop(self, inputs, outputs, grads_wrt_outputs):
         scaled = self._scaled(inputs)
-        weighted = (outputs * grads_wrt_outputs).reshape(scaled.shape)
-        return -2 * (weighted * scaled / self.scales.astype(inputs.dtype)).sum(axis=-1)
+        weighted = (outputs * _like(outputs, grads_wrt_outputs)).reshape(scaled.shape)
+        grads = -2 * (weighted * scaled / self.scales.astype(outputs.dtype)).sum(axis=-1)
+        return grads.reshape(inputs.shape)
 
     def _scaled(self, inputs: np.ndarray) -> np.ndarray:
         """(x - c) / s, `(batch_size, num_dims, num_points)`, in the dtype of the inputs."""
+        inputs = as_floats(inputs)
         centres, scales = self.centres.astype(inputs.dtype), self.scales.astype(inputs.dtype)
-        return (inputs[..., np.newaxis] - centres) / scales
+        return (inputs.reshape(len(inputs), -1, 1) - centres) / scales
 
 
 class DropoutLayer(StochasticLayer):
@@ -465,6 +504,8 @@ class DropoutLayer(StochasticLayer):
     Raises:
         ValueError: If `incl_prob` is out of its range.
     """
+
+    incl_prob = checks.number_attribute("incl_prob", low=0, high=1)
 
     def __init__(
         self,
@@ -487,7 +528,7 @@ class DropoutLayer(StochasticLayer):
 
     def bprop(self, inputs, outputs, grads_wrt_outputs):
         factor = self.incl_prob if self._mask is None else self._mask
-        return grads_wrt_outputs * factor
+        return _like(inputs, grads_wrt_outputs) * factor
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(incl_prob={self.incl_prob})"
@@ -512,6 +553,7 @@ class MaxPoolingLayer(Layer):
         return self._pools(inputs).max(axis=-1)
 
     def bprop(self, inputs, outputs, grads_wrt_outputs):
+        grads_wrt_outputs = _like(inputs, grads_wrt_outputs)
         return _to_first_maximum(self._pools(inputs), grads_wrt_outputs).reshape(inputs.shape)
 
     def _pools(self, inputs: np.ndarray) -> np.ndarray:
@@ -553,7 +595,7 @@ class MaxPooling2DLayer(Layer):
         return functools.reduce(np.maximum, [rows[:, :, :, j::size] for j in range(size)])
 
     def bprop(self, inputs, outputs, grads_wrt_outputs):
-        size = self.pool_size
+        size, grads_wrt_outputs = self.pool_size, _like(inputs, grads_wrt_outputs)
         if kernels.compiled() and self._fits_kernel(inputs, outputs, grads_wrt_outputs):
             arrays = map(np.ascontiguousarray, (inputs, outputs, grads_wrt_outputs))
             grads = np.empty(inputs.shape, grads_wrt_outputs.dtype)

@@ -18,12 +18,14 @@ class GradientDescentLearningRule:
     The contract of every rule is this class's; the others differ in the formula and their state.
 
     Args:
-        learning_rate: eta, above 0.
+        learning_rate: eta, above 0; a scheduler may set 0 too.
 
     Raises:
         TypeError: If an argument is not a number.
         ValueError: If an argument is out of its range.
     """
+
+    learning_rate = checks.number_attribute("learning_rate", low=0)
 
     def __init__(self, learning_rate: float = 1e-3) -> None:
         self.learning_rate = checks.number("learning_rate", learning_rate, low=0, above=True)
@@ -57,6 +59,7 @@ class GradientDescentLearningRule:
             self.params[index] -= self.learning_rate * grad
 
     def _numbered(self, grads: Sequence[np.ndarray]) -> list[tuple[int, np.ndarray]]:
+        """Each gradient with its index, in the dtype of its parameter."""
         if len(grads) != len(self.params):
             raise ValueError(
                 f"grads_wrt_params must have one gradient for each of {len(self.params)}"
@@ -66,7 +69,10 @@ class GradientDescentLearningRule:
         given = [np.shape(grad) for grad in grads]
         if given != shapes:
             raise ValueError(f"grads_wrt_params must have the shapes {shapes}, got {given}")
-        return list(enumerate(grads))
+        return [
+            (index, np.asarray(grad, param.dtype))
+            for index, (grad, param) in enumerate(zip(grads, self.params, strict=True))
+        ]
 
     def _zeros(self) -> list[np.ndarray]:
         return [np.zeros_like(param) for param in self.params]
@@ -80,9 +86,11 @@ class MomentumLearningRule(GradientDescentLearningRule):
         mom_coeff: a, in [0, 1]; 0 is plain gradient descent.
     """
 
+    mom_coeff = checks.number_attribute("mom_coeff", low=0, high=1)
+
     def __init__(self, learning_rate: float = 1e-3, mom_coeff: float = 0.9) -> None:
         super().__init__(learning_rate)
-        self.mom_coeff = checks.number("mom_coeff", mom_coeff, low=0, high=1)
+        self.mom_coeff = mom_coeff
 
     def _make_state(self) -> None:
         self.moms = self._zeros()

@@ -102,7 +102,7 @@ class MultipleLayerModel:
         for index in range(len(self.layers) - 1, lowest - 1, -1):
             layer, inputs, outputs = self.layers[index], activations[index], activations[index + 1]
             if with_parameters[index]:
-                grads = layer.grads_wrt_params(inputs, grads_wrt_outputs) + grads
+                grads = [*layer.grads_wrt_params(inputs, grads_wrt_outputs), *grads]
             if index > lowest:
                 grads_wrt_outputs = layer.bprop(inputs, outputs, grads_wrt_outputs)
         return grads

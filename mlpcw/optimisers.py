@@ -14,6 +14,7 @@ import numpy as np
 from mlpcw import checks, steps
 from mlpcw.data_providers import DataProvider
 from mlpcw.errors import Error
+from mlpcw.layers import Layer, LayerWithParameters
 from mlpcw.learning_rules import GradientDescentLearningRule
 from mlpcw.models import MultipleLayerModel
 
@@ -28,13 +29,18 @@ class Optimiser:
     Args:
         model: The model to train.
         error: Error to minimise; the penalties of the layers are added to its gradient.
-        learning_rule: Rule for the updates; it takes the model's parameters here.
+        learning_rule: Rule for the updates; it takes the model's parameters here. Where the model
+            has other arrays later (set, of another dtype, of another layer), it takes those before
+            the next epoch, and begins anew.
         train_dataset: Batches to train on.
         valid_dataset: Batches for statistics, or `None`.
         data_monitors: Further statistics by name, each `monitor(outputs, targets)`, beside
             "error".
         schedulers: Schedulers that run before each epoch.
         use_stochastic_eval: Whether stochastic layers draw while statistics are taken.
+
+    Raises:
+        TypeError: If an argument has not the methods that training calls, or a layer has not.
     """
 
     def __init__(
@@ -48,18 +54,51 @@ class Optimiser:
         schedulers: Sequence | None = None,
         use_stochastic_eval: bool = False,
     ) -> None:
+        _check_layers(getattr(model, "layers", []))
         self.model = model
+        self.data_monitors: dict[str, Monitor] = {}
         self.error = error
         self.learning_rule = learning_rule
-        self.learning_rule.initialise(model.params)
         self.train_dataset = train_dataset
         self.valid_dataset = valid_dataset
-        self.data_monitors: dict[str, Monitor] = {"error": error, **(data_monitors or {})}
-        self.schedulers = list(schedulers or [])
+        if data_monitors is not None:
+            allowed = "a dictionary of functions by name"
+            self.data_monitors |= checks.able("data_monitors", data_monitors, ("keys",), allowed)
+        self.schedulers = []
+        if schedulers is not None:
+            allowed = "a list of schedulers such as ConstantLearningRateScheduler(0.1)"
+            for each in checks.able("schedulers", schedulers, ("__iter__",), allowed):
+                checks.able("schedulers", each, ("update_learning_rule",), allowed)
+                self.schedulers.append(each)
         self.use_stochastic_eval = use_stochastic_eval
+
+    @property
+    def error(self) -> Error:
+        """Error to minimise; also the statistic "error"."""
+        return self._error
+
+    @error.setter
+    def error(self, value: Error) -> None:
+        allowed = "an error such as CrossEntropySoftmaxError()"
+        self._error = checks.able("error", value, ("__call__", "grad"), allowed)
+        self.data_monitors["error"] = value
+
+    @property
+    def learning_rule(self) -> GradientDescentLearningRule:
+        """Rule for the updates; it takes the model's parameters when it is set."""
+        return self._learning_rule
+
+    @learning_rule.setter
+    def learning_rule(self, value: GradientDescentLearningRule) -> None:
+        allowed = "a learning rule such as MomentumLearningRule(0.1)"
+        methods = ("initialise", "update_params")
+        self._learning_rule = checks.able("learning_rule", value, methods, allowed)
+        value.initialise(self.model.params)
 
     def do_training_epoch(self) -> None:
         """One pass over the training data, one update a batch."""
+        if _has_other_arrays(self.learning_rule, self.model.params):
+            self.learning_rule.initialise(self.model.params)
         step = steps.make_step(self.model, self.error, self.learning_rule)
         if step is not None:  # the same updates, faster
             step.train(self.train_dataset)
@@ -133,6 +172,7 @@ class Optimiser:
         checks.whole_number("stats_interval", stats_interval, low=1)
         start = time.perf_counter()
         stats = self.get_epoch_stats()
+        self.log_stats(0, time.perf_counter() - start, stats)
         run_stats = [list(stats.values())]
         for epoch in range(1, num_epochs + 1):
             epoch_start = time.perf_counter()
@@ -146,3 +186,26 @@ class Optimiser:
                 run_stats.append(list(stats.values()))
         keys = {key: column for column, key in enumerate(stats)}
         return np.array(run_stats), keys, time.perf_counter() - start
+
+
+def _check_layers(layers: Sequence[Layer]) -> None:
+    """Refuses a layer that lacks what the backward pass will call."""
+    lowest = len(layers)
+    for index, layer in enumerate(layers):
+        needed = [(Layer, "bprop")] if index > lowest else []
+        if isinstance(layer, LayerWithParameters):
+            needed.append((LayerWithParameters, "grads_wrt_params"))
+            lowest = min(lowest, index)
+        for kind, name in needed:
+            # A bound method of the contract, which no subclass and no attribute has replaced.
+            if getattr(getattr(layer, name), "__func__", None) is getattr(kind, name):
+                raise TypeError(f"layer {index} of the model must have a {name}, got {layer}")
+
+
+def _has_other_arrays(rule: GradientDescentLearningRule, params: Sequence[np.ndarray]) -> bool:
+    """Whether a rule of the library, or derived from one, changes other arrays than these."""
+    if not isinstance(rule, GradientDescentLearningRule) or not hasattr(rule, "params"):
+        return False
+    # Not by identity: a layer of somebody's own may hand out new views of the same memory.
+    places = [[param.__array_interface__ for param in each] for each in (rule.params, params)]
+    return places[0] != places[1]

@@ -22,8 +22,10 @@ class L1Penalty:
         ValueError: If it is negative or not finite.
     """
 
+    coefficient = checks.number_attribute("coefficient", low=0)
+
     def __init__(self, coefficient: float) -> None:
-        self.coefficient = checks.number("coefficient", coefficient, low=0)
+        self.coefficient = coefficient
 
     def __call__(self, parameter: np.ndarray) -> float:
         """Value of the penalty of `parameter`, an array of any shape."""
@@ -48,8 +50,10 @@ class L2Penalty:
         ValueError: If it is negative or not finite.
     """
 
+    coefficient = checks.number_attribute("coefficient", low=0)
+
     def __init__(self, coefficient: float) -> None:
-        self.coefficient = checks.number("coefficient", coefficient, low=0)
+        self.coefficient = coefficient
 
     def __call__(self, parameter: np.ndarray) -> float:
         """Value of the penalty of `parameter`, an array of any shape."""
@@ -79,19 +83,25 @@ class L1L2Penalty:
         ValueError: If a coefficient is negative or not finite.
     """
 
+    l1_coefficient = checks.number_attribute("l1_coefficient", low=0)
+    l2_coefficient = checks.number_attribute("l2_coefficient", low=0)
+
     def __init__(self, l1_coefficient: float, l2_coefficient: float) -> None:
-        self.l1_coefficient = checks.number("l1_coefficient", l1_coefficient, low=0)
-        self.l2_coefficient = checks.number("l2_coefficient", l2_coefficient, low=0)
-        self._l1 = L1Penalty(self.l1_coefficient)
-        self._l2 = L2Penalty(self.l2_coefficient)
+        self.l1_coefficient = l1_coefficient
+        self.l2_coefficient = l2_coefficient
 
     def __call__(self, parameter: np.ndarray) -> float:
         """Value of the penalty of `parameter`, an array of any shape."""
-        return 0.5 * (self._l1(parameter) + self._l2(parameter))
+        l1, l2 = self._terms()
+        return 0.5 * (l1(parameter) + l2(parameter))
 
     def grad(self, parameter: np.ndarray) -> np.ndarray:
         """Gradient, half of the sum of both gradients; shape of `parameter`."""
-        return 0.5 * (self._l1.grad(parameter) + self._l2.grad(parameter))
+        l1, l2 = self._terms()
+        return 0.5 * (l1.grad(parameter) + l2.grad(parameter))
+
+    def _terms(self) -> tuple[L1Penalty, L2Penalty]:
+        return L1Penalty(self.l1_coefficient), L2Penalty(self.l2_coefficient)
 
     def __repr__(self) -> str:
         return f"L1L2Penalty({self.l1_coefficient}, {self.l2_coefficient})"

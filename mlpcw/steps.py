@@ -15,7 +15,9 @@ rule is not known here, subclasses included, and its formulas remain the referen
 """
 
 import functools
+import itertools
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 import threadpoolctl
@@ -40,6 +42,7 @@ _MODELS = (MultipleLayerModel, SingleLayerModel)
 _RULES = (GradientDescentLearningRule, MomentumLearningRule)
 _WITH_PARAMETERS = (AffineLayer, ConvolutionalLayer)
 _LAYERS = (*_WITH_PARAMETERS, MaxPooling2DLayer, ReluLayer, ReshapeLayer, SigmoidLayer, TanhLayer)
+_PENALTIES = (L1L2Penalty, L1Penalty, L2Penalty)
 _FLOATS = (np.dtype("f4"), np.dtype("f8"))
 
 MAX_WEIGHTS = 2**20
@@ -50,9 +53,14 @@ FLUSH_INTERVAL = 100
 0.9, momentum takes 150 updates from the limit to there in float32, and 340 in float64."""
 
 
+def _is_known(thing: Any, kinds: tuple[type, ...]) -> bool:
+    """Whether it is of one of these classes itself, with none of its methods replaced."""
+    return type(thing) in kinds and vars(thing).keys().isdisjoint(dir(type(thing)))
+
+
 def make_forward(model: MultipleLayerModel) -> "Forward | None":
     """The forward half of a step, or `None` where something about the model is not known here."""
-    if type(model) not in _MODELS or any(type(layer) not in _LAYERS for layer in model.layers):
+    if not _is_known(model, _MODELS) or not all(_is_known(each, _LAYERS) for each in model.layers):
         return None
     if {param.dtype for param in model.params} not in [{dtype} for dtype in _FLOATS]:
         return None
@@ -68,28 +76,31 @@ def make_step(
     The learning rate, the momentum coefficient and the penalties are read anew at each step.
     """
     forward = make_forward(model)
-    if forward is None or type(rule) not in _RULES:
+    if forward is None or not _is_known(rule, _RULES):
         return None
     params, ruled = model.params, getattr(rule, "params", [])
     if len(ruled) != len(params) or any(a is not b for a, b in zip(ruled, params, strict=True)):
         return None
-    if len({id(param) for param in params}) < len(params):  # layers that share an array
-        return None
     if max(param.size for param in params) > MAX_WEIGHTS:
         return None
-    moms = rule.moms if type(rule) is MomentumLearningRule else params
-    if not all(_fit_for_blas(param, mom) for param, mom in zip(params, moms, strict=True)):
+    moms = rule.moms if type(rule) is MomentumLearningRule else []
+    if not all(
+        _fit_for_blas(param, mom) for param, mom in zip(params, moms or params, strict=True)
+    ):
+        return None
+    # One update follows another here, and none may change what the next one reads.
+    if any(np.may_share_memory(a, b) for a, b in itertools.combinations([*params, *moms], 2)):
         return None
     return Step(forward, error, rule)
 
 
 def _fit_for_blas(param: np.ndarray, mom: np.ndarray) -> bool:
-    """Whether two arrays lie in memory alike, without gaps."""
+    """Whether two arrays lie in memory alike, aligned and without gaps, and may be written to."""
     return (
         (param.shape, param.strides, param.dtype) == (mom.shape, mom.strides, mom.dtype)
         and (param.flags.c_contiguous or param.flags.f_contiguous)
-        and param.flags.writeable
-        and mom.flags.writeable
+        and param.flags.behaved
+        and mom.flags.behaved
     )
 
 
@@ -165,8 +176,10 @@ class Step:
 
     def __init__(self, forward: Forward, error: Error, rule: GradientDescentLearningRule) -> None:
         self._forward, self._error = forward, error
+        self._error_is_known = _is_known(error, (CrossEntropySoftmaxError,))
         blas = _Blas(forward.dtype, max(param.size for param in rule.params))
-        moms = getattr(rule, "moms", [None] * len(rule.params))
+        momentum = type(rule) is MomentumLearningRule
+        moms = rule.moms if momentum else [None] * len(rule.params)
         states = iter(
             [_Parameter(*each, rule, blas) for each in zip(rule.params, moms, strict=True)]
         )
@@ -227,7 +240,7 @@ class Step:
         """Gradients with respect to the outputs of the model, of their shape and dtype."""
         if (
             kernels.compiled()
-            and type(self._error) is CrossEntropySoftmaxError
+            and self._error_is_known
             and isinstance(targets, np.ndarray)
             and outputs.ndim == 2
             and targets.shape == outputs.shape
@@ -392,13 +405,12 @@ def _coefficients(penalty: Callable | None) -> tuple[float, float] | None:
     """The gradient's `(a, b)` in `a sign(w) + b w`; None where a penalty is not the report's."""
     if penalty is None:
         return 0.0, 0.0
-    if type(penalty) is L1L2Penalty:
+    kind = type(penalty)
+    if kind not in _PENALTIES or "grad" in vars(penalty):
+        return None
+    if kind is L1L2Penalty:
         return 0.5 * penalty.l1_coefficient, 0.5 * penalty.l2_coefficient
-    if type(penalty) is L1Penalty:
-        return penalty.coefficient, 0.0
-    if type(penalty) is L2Penalty:
-        return 0.0, penalty.coefficient
-    return None
+    return (penalty.coefficient, 0.0) if kind is L1Penalty else (0.0, penalty.coefficient)
 
 
 class _Blas:

@@ -90,6 +90,37 @@ def test_a_whole_number_out_of_range_is_refused(high, value, allowed):
     assert str(refusal.value) == f"epochs must be {allowed}, got {value}"
 
 
+def test_an_attribute_is_checked_whenever_it_is_set():
+    class Rule:
+        rate = checks.number_attribute("rate", low=0, high=1)
+
+    rule = Rule()
+    rule.rate = np.float64(0.5)
+    for wrong, error in ((1.5, ValueError), (-0.5, ValueError), ("0.5", TypeError)):
+        with pytest.raises(error, match=f"rate must be a number.* got {wrong!r}"):
+            rule.rate = wrong
+    assert rule.rate == 0.5
+    assert type(rule.rate) is float
+
+
+def test_an_object_with_the_methods_passes_whatever_its_class():
+    assert checks.able("error", math.fabs, ["__call__"], "a function") is math.fabs
+
+
+@pytest.mark.parametrize(
+    "value, found",
+    [
+        (0.5, "0.5 without keys and values"),
+        (np.ones(1), "array([1.]) without keys and values"),
+        (dict, "the class dict itself"),
+    ],
+)
+def test_an_object_without_the_methods_is_refused(value, found):
+    with pytest.raises(TypeError) as refusal:
+        checks.able("monitors", value, ["keys", "values"], "a dictionary")
+    assert str(refusal.value) == f"monitors must be a dictionary, got {found}"
+
+
 def test_one_of_the_values_passes():
     assert checks.one_of("which_set", "valid", ("train", "valid")) == "valid"
 

@@ -39,14 +39,16 @@ class PermutingProvider:
         if max_num_batches != -1:
             self.num_batches = min(self.num_batches, max_num_batches)
         self.rng = rng
+        self.order = np.arange(NUM_DATA)
         self.shuffle()
 
     def shuffle(self):
         order = self.rng.permutation(NUM_DATA)
         self.arrays = tuple(array[order] for array in self.arrays)
+        self.order = self.order[order]
 
     def reset(self):
-        self.arrays = self.first
+        self.arrays, self.order = self.first, np.arange(NUM_DATA)
         self.shuffle()
 
     def one_pass(self):
@@ -226,6 +228,67 @@ def test_a_batch_may_be_changed_without_harm():
     np.testing.assert_array_equal(inputs, INPUTS)
     np.testing.assert_array_equal(np.sort(shuffled.inputs, axis=0), INPUTS)
     np.testing.assert_array_equal(targets, TARGETS)
+
+
+@given(
+    steps=st.lists(st.sampled_from(["pass", "batch", "reset", "inputs", "targets", "set"])),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_all_data_may_be_read_and_set_at_any_time(steps, seed):
+    """As with arrays that are permuted themselves: what stands beside what, and what is drawn."""
+    rng, slow_rng = np.random.RandomState(seed), np.random.RandomState(seed)
+    fast, slow = provider(rng=rng), PermutingProvider(INPUTS, TARGETS, 3, -1, slow_rng)
+    for number, step in enumerate(steps):
+        if step == "pass":
+            assert_same_pass(list(fast), slow.one_pass())
+        elif step == "batch":
+            fast.new_epoch()
+            slow.shuffle()
+            assert_same_pass([fast.next()], [tuple(array[:3] for array in slow.arrays)])
+            fast.new_epoch()
+            slow.shuffle()
+        elif step == "reset":
+            fast.reset()
+            slow.reset()
+        elif step == "set":
+            fast.inputs = fast.inputs + 100
+            fast.inputs[0] = number  # into the data themselves
+            fast.targets = 2 * fast.targets
+            slow.arrays = slow.arrays[0] + 100, 2 * slow.arrays[1]
+            slow.arrays[0][0] = number
+            slow.first = tuple(array[np.argsort(slow.order)] for array in slow.arrays)
+        else:
+            place = ["inputs", "targets"].index(step)
+            np.testing.assert_array_equal(getattr(fast, step), slow.arrays[place])
+    assert_same_pass(list(fast), slow.one_pass())
+    assert rng.random_sample() == slow_rng.random_sample()
+
+
+def test_reading_all_data_copies_them_once_after_a_shuffle():
+    inputs = INPUTS.copy()
+    ordered = DataProvider(inputs, TARGETS, 3, shuffle_order=False)
+    assert ordered.inputs is inputs
+    ordered.shuffle()
+    assert not np.shares_memory(ordered.inputs, inputs)
+    assert ordered.inputs is ordered.inputs
+    np.testing.assert_array_equal(inputs, INPUTS)
+
+
+@pytest.mark.parametrize("name, value", [("inputs", INPUTS[:3]), ("targets", 7.0)])
+def test_data_of_another_number_are_refused(name, value):
+    with pytest.raises(ValueError) as refusal:
+        setattr(provider(), name, value)
+    assert str(refusal.value) == (
+        f"{name} must be 11 examples, as many as before, got shape {np.shape(value)}"
+    )
+
+
+def test_classes_that_are_set_are_checked():
+    classes = OneOfKDataProvider(INPUTS, CLASSES, 11)
+    classes.targets = CLASSES[::-1].copy()
+    assert classes.next()[1].shape == (11, 4)
+    with pytest.raises(ValueError, match=r"whole numbers in \[0, 4\), got 0 to 4"):
+        classes.targets = np.r_[CLASSES[1:], 4]
 
 
 def test_keeps_the_dtypes():

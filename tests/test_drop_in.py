@@ -367,7 +367,7 @@ def test_generalisation_radial_basis_functions_on_synthetic_data():
         stats, _, _ = optimiser.train(200, -1)
         assert stats.shape == (201, 3)
         train_errors.append(error(model.fprop(inputs_train)[-1], targets_train))
-        assert model.fprop(np.linspace(0, 1, 500)[:, None])[-1].shape == (500, 1)
+        assert model.fprop(np.linspace(0, 1, 500))[-1].shape == (500, 1)
     assert train_errors[1] < 0.01
 
 
@@ -558,7 +558,28 @@ def test_initialisation_schemes(data):
 def test_logs_to_a_handler_of_the_root_logger(data, caplog):
     with caplog.at_level(logging.INFO):  # as a notebook sets it
         trains(three_layers(data[0], ReluLayer), data, num_epochs=2)
-    assert [record.getMessage()[:8] for record in caplog.records] == ["Epoch 1:", "Epoch 2:"]
+    messages = [record.getMessage() for record in caplog.records]
+    assert [message[:8] for message in messages] == ["Epoch 0:", "Epoch 1:", "Epoch 2:"]
+
+
+def test_providers_of_ones_own_read_and_set_all_inputs(data):
+    """As a notebook does that normalises them once and takes its batches from them."""
+
+    class OwnProvider(MNISTDataProvider):
+        def next(self):
+            rows = slice(
+                self._curr_batch * self.batch_size, (self._curr_batch + 1) * self.batch_size
+            )
+            _, targets = super().next()
+            return self.inputs[rows], targets
+
+    train_data = OwnProvider("train", 50, rng=np.random.RandomState(SEED))
+    valid_data = MNISTDataProvider("valid", 50, rng=data[0])
+    for provider in (train_data, valid_data):
+        provider.inputs = provider.inputs - provider.inputs.mean(axis=0)
+        provider.inputs /= provider.inputs.std()
+    trains(three_layers(data[0], ReluLayer), (data[0], train_data, valid_data))
+    assert abs(train_data.inputs.mean()) < 1e-5
 
 
 def test_autoencoder(digits_for_mnist):

@@ -148,13 +148,27 @@ def test_is_the_mean_over_the_batch(name):
 
 
 @EVERY_ERROR
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_follows_the_dtype_of_the_outputs_whatever_the_targets(name, dtype):
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("targets_dtype", ["f4", "f8", "i8", "u1"])
+def test_follows_the_dtype_of_the_outputs_whatever_the_targets(name, dtype, targets_dtype):
     error, outputs, targets, _ = ERRORS[name]
-    for targets_dtype in (np.float32, np.float64):
-        targets = targets.astype(targets_dtype)
-        assert error(outputs.astype(dtype), targets).dtype == dtype
-        assert error.grad(outputs.astype(dtype), targets).dtype == dtype
+    targets = targets.astype(targets_dtype)
+    value, grads = error(outputs.astype(dtype), targets), error.grad(outputs.astype(dtype), targets)
+    assert value.dtype == grads.dtype == dtype
+    close = dict(rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(value, error(outputs, targets.astype("f8")), **close)
+    np.testing.assert_allclose(grads, error.grad(outputs, targets.astype("f8")), **close)
+
+
+@pytest.mark.parametrize("name", ["squares", "binary sigmoid", "cross-entropy softmax"])
+@pytest.mark.parametrize("dtype", ["i8", "u1"])
+def test_takes_whole_numbers_as_float64(name, dtype):
+    error, outputs = ERRORS[name][0], np.array([[3, 0, 7], [1, 1, 200]])
+    targets = np.array([[0, 1, 0], [1, 0, 0]])
+    found = outputs.astype(dtype), targets.astype(dtype)
+    expected = outputs.astype("f8"), targets.astype("f8")
+    assert error(*found) == error(*expected)
+    np.testing.assert_array_equal(error.grad(*found), error.grad(*expected))
 
 
 @EVERY_ERROR

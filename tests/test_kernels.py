@@ -1,8 +1,12 @@
 """Compiled kernels: switched off where asked, loaded late, announced once and found on disk."""
 
+import io
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -51,19 +55,98 @@ assert grads.tolist() == [0, 1, 1]
 """
 
 
-def messages(cache):
-    """What a new process that calls a kernel twice, in two dtypes, says on stderr."""
-    environment = os.environ | {"NUMBA_CACHE_DIR": str(cache), kernels.SWITCH: "1"}
+ONCE = "mlpcw: compiling kernels, once; later runs find them on disk."
+NOT_KEPT = (
+    "mlpcw: compiling kernels, in this run and each later one, as Numba cannot keep them on disk"
+    " ({}); NUMBA_CACHE_DIR may name a folder that can be written to."
+)
+
+
+def messages(cache, before="", **environment):
+    """What a new process that calls a kernel twice, in two dtypes, says on stderr, line by line."""
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(cache), kernels.SWITCH: "1"} | environment
     done = subprocess.run(
-        [sys.executable, "-c", MASKED], env=environment, capture_output=True, text=True, check=True
+        [sys.executable, "-P", "-c", before + MASKED],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
     )
-    return done.stderr
+    return done.stderr.splitlines()
 
 
 @needs_compiler
 def test_compilation_is_told_once_and_kept_on_disk(tmp_path):
-    assert messages(tmp_path) == "mlpcw: compiling kernels, once; later runs find them on disk.\n"
-    assert messages(tmp_path) == ""
+    assert messages(tmp_path) == [ONCE]
+    assert messages(tmp_path) == []
+
+
+@needs_compiler
+def test_where_nothing_can_be_written_kernels_are_compiled_all_the_same(tmp_path):
+    """Neither beside the module nor at home, and nowhere else either."""
+    package = tmp_path / "mlpcw"
+    package.mkdir()
+    for module in ("__init__.py", "kernels.py"):
+        shutil.copy(Path(kernels.__file__).with_name(module), package)
+    (package / "__pycache__").touch()  # where a folder should be: nobody can write there
+    home = {"HOME": "/dev/null", "XDG_CACHE_HOME": "/dev/null", "PYTHONPATH": str(tmp_path)}
+    problem = f"cannot cache function 'mask': no locator available for file '{package}/kernels.py'"
+    assert messages("", **home) == [NOT_KEPT.format(problem)]
+
+
+@needs_compiler
+def test_where_the_disk_is_full_kernels_are_compiled_all_the_same(tmp_path):
+    full = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n"
+    problem = "[Errno 27] File too large"
+    assert messages(tmp_path, before=full) == [ONCE, NOT_KEPT.format(problem)]
+
+
+@needs_compiler
+@pytest.mark.parametrize("kind", ["*.nbi", "*.nbc"])
+def test_what_is_damaged_on_disk_is_compiled_and_kept_anew(tmp_path, kind):
+    messages(tmp_path)
+    damaged = list(tmp_path.rglob(kind))
+    for path in damaged:
+        path.write_bytes(path.read_bytes()[:40])
+    assert damaged
+    assert messages(tmp_path) == [ONCE]
+    assert messages(tmp_path) == []
+
+
+@pytest.fixture
+def told(monkeypatch):
+    """The terminal, of a process that has said nothing yet."""
+    monkeypatch.setattr(kernels, "_told", set())
+    monkeypatch.setattr(sys, "__stderr__", io.StringIO())
+    return sys.__stderr__
+
+
+def test_what_the_cache_gives_and_takes_is_handed_on(told):
+    saved = []
+    cache = SimpleNamespace(load_overload=max, save_overload=lambda *args: saved.append(args))
+    kernels._keep(SimpleNamespace(enable_caching=lambda: None, _cache=cache))
+    assert cache.load_overload(1, 2) == 2
+    cache.save_overload(1, 2)
+    assert saved == [(1, 2)]
+    assert told.getvalue() == ""
+
+
+def test_a_cache_that_fails_is_done_without_and_emptied(told):
+    calls = []
+
+    def fail(*args):
+        calls.append(args)
+        raise OSError("full")
+
+    cache = SimpleNamespace(load_overload=fail, save_overload=fail, flush=fail)
+    kernels._keep(SimpleNamespace(enable_caching=lambda: None, _cache=cache))
+    assert cache.load_overload(1, 2) is None
+    assert calls == [(1, 2), ()]
+    assert told.getvalue() == ""
+    cache.save_overload(3, 4)
+    cache.save_overload(3, 4)
+    kernels._keep(SimpleNamespace(enable_caching=fail))
+    assert told.getvalue() == NOT_KEPT.format("full") + "\n"
 
 
 # ---- the training step ------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import copy
 import math
+import re
 
 import numpy as np
 import pytest
@@ -248,6 +249,9 @@ def test_radial_basis_functions_by_hand():
     exactly(outputs, [[math.exp(-1), math.exp(-1)], [1.0, math.exp(-4)]])
     grads = np.array([[1.0, 0.0], [0.0, 1.0]])
     exactly(layer.bprop(inputs, outputs, grads), [[-2 * math.exp(-1)], [4 * math.exp(-4)]])
+    flat = inputs[:, 0]  # as a notebook hands them over where there is one dimension
+    exactly(layer.fprop(flat), outputs)
+    exactly(layer.bprop(flat, outputs, grads), [-2 * math.exp(-1), 4 * math.exp(-4)])
 
 
 @witness(BY_HAND, SoftmaxLayer)
@@ -398,18 +402,34 @@ def test_one_example_at_a_time_gives_the_batch(name):
 
 
 @EVERY_LAYER
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_keeps_the_dtype(name, dtype):
+@pytest.mark.parametrize("params_dtype", ["f4", "f8"])
+@pytest.mark.parametrize("inputs_dtype", ["f4", "f8", "i8", "u1"])
+@pytest.mark.parametrize("grads_dtype", ["f4", "f8", "i8", "u1"])
+def test_keeps_the_dtype(name, params_dtype, inputs_dtype, grads_dtype, each_way):
+    """That of its parameters, or without any of its inputs; whole numbers are not cut short."""
     layer, inputs, grads = example(name)
-    layer = copy.deepcopy(layer)
+    layer, dtype = copy.deepcopy(layer), np.dtype(inputs_dtype)
     if isinstance(layer, LayerWithParameters):
+        penalty, dtype = L1L2Penalty(0.1, 0.1), np.dtype(params_dtype)
+        layer = (affine if name == "affine" else convolutional)(penalty, penalty)
         layer.params = [param.astype(dtype) for param in layer.params]
-    inputs, grads = inputs.astype(dtype), grads.astype(dtype)
-    outputs = layer.fprop(inputs)
-    assert outputs.dtype == dtype
-    assert layer.bprop(inputs, outputs, grads).dtype == dtype
+    if np.dtype(inputs_dtype).kind != "f":
+        inputs = np.round(3 * np.abs(inputs))
+    if np.dtype(grads_dtype).kind != "f":
+        grads = np.round(3 * np.abs(grads))
+    given, given_grads = inputs.astype(inputs_dtype), grads.astype(grads_dtype)
+    outputs = layer.fprop(given)
+    back = layer.bprop(given, outputs, given_grads)
+    assert outputs.dtype == dtype or (outputs.dtype == np.float64 and dtype.kind != "f")
+    assert back.dtype == (dtype if dtype.kind == "f" else np.float64)
+    tolerance = 1e-4 if outputs.dtype == np.float32 else 1e-12
+    exact, exact_grads = given.astype("f8"), given_grads.astype("f8")
+    expected = layer.fprop(exact)
+    np.testing.assert_allclose(outputs, expected, rtol=tolerance, atol=tolerance)
+    expected = layer.bprop(exact, expected, exact_grads)
+    np.testing.assert_allclose(back, expected, rtol=tolerance, atol=tolerance)
     if isinstance(layer, LayerWithParameters):
-        assert {grad.dtype for grad in layer.grads_wrt_params(inputs, grads)} == {np.dtype(dtype)}
+        assert {grad.dtype for grad in layer.grads_wrt_params(given, given_grads)} == {dtype}
 
 
 @EVERY_LAYER
@@ -431,7 +451,7 @@ def test_shows_its_name(name):
     ],
 )
 def test_the_contract_alone_does_nothing(call):
-    with pytest.raises(NotImplementedError):
+    with pytest.raises(NotImplementedError, match=r"Layer.*\(\) has no (.prop|grads_wrt_|params)"):
         call()
 
 
@@ -520,12 +540,43 @@ def test_penalties_add_up(make, weights_name):
     assert make().params_penalty() == 0
 
 
-def test_penalties_are_those_given():
-    first, second = L1Penalty(0.5), L2Penalty(2.0)
-    assert affine(first, second).weights_penalty is first
-    assert affine(first, second).biases_penalty is second
-    assert convolutional(first, second).kernels_penalty is first
-    assert convolutional(first, second).biases_penalty is second
+@WITH_PARAMETERS
+def test_a_penalty_that_is_set_is_the_penalty(make, weights_name):
+    """Replaced and taken away, in the value and in the gradients."""
+    layer, first, second = make(L1Penalty(3.0)), L1Penalty(0.5), L2Penalty(2.0)
+    setattr(layer, f"{weights_name}_penalty", first)
+    layer.biases_penalty = second
+    expected = make(first, second)
+    assert getattr(layer, f"{weights_name}_penalty") is first
+    assert layer.biases_penalty is second
+    assert layer.params_penalty() == expected.params_penalty() > 0
+    inputs = np.ones((1, *((4,) if weights_name == "weights" else (2, 6, 5))))
+    grads = np.zeros_like(layer.fprop(inputs))
+    for grad, other in zip(
+        *(x.grads_wrt_params(inputs, grads) for x in (layer, expected)), strict=True
+    ):
+        assert grad.any()
+        np.testing.assert_array_equal(grad, other)
+    setattr(layer, f"{weights_name}_penalty", None)
+    layer.biases_penalty = None
+    assert layer.params_penalty() == 0
+    assert not any(grad.any() for grad in layer.grads_wrt_params(inputs, grads))
+
+
+class OwnPenalty:
+    """A penalty of somebody's own, of no class of the library."""
+
+    def __call__(self, parameter):
+        return 7.0
+
+    def grad(self, parameter):
+        return 7 * np.ones_like(parameter)
+
+
+def test_a_penalty_and_an_initialiser_of_ones_own_are_taken():
+    layer = AffineLayer(4, 3, np.ones, lambda shape: np.full(shape, 2), OwnPenalty())
+    assert layer.params_penalty() == 7
+    assert layer.weights.sum() == 12 and layer.biases.sum() == 6
 
 
 def test_affine_initialisers_are_called_with_shapes():
@@ -807,6 +858,41 @@ def test_inputs_of_a_wrong_shape_are_refused(layer, shape, message):
     assert str(refusal.value) == message
 
 
+A_PENALTY = "a penalty such as L2Penalty(0.0001), got "
+AN_INITIALISER = "an initialiser such as ConstantInit(0), got "
+NUMBER_AS_PENALTY = f"{A_PENALTY}0.1 without __call__ and grad"
+WRONG_OBJECTS = [
+    (lambda: AffineLayer(4, 3, weights_penalty=0.1), "weights_penalty", NUMBER_AS_PENALTY),
+    (lambda: AffineLayer(4, 3, biases_penalty=0.1), "biases_penalty", NUMBER_AS_PENALTY),
+    (lambda: convolutional(0.1), "kernels_penalty", NUMBER_AS_PENALTY),
+    (lambda: setattr(affine(), "weights_penalty", 0.1), "weights_penalty", NUMBER_AS_PENALTY),
+    (
+        lambda: AffineLayer(4, 3, weights_penalty=L2Penalty),
+        "weights_penalty",
+        f"{A_PENALTY}the class L2Penalty itself",
+    ),
+    (
+        lambda: AffineLayer(4, 3, weights_penalty=math.fabs),
+        "weights_penalty",
+        f"{A_PENALTY}<built-in function fabs> without grad",
+    ),
+    (
+        lambda: AffineLayer(4, 3, NormalInit),
+        "weights_initialiser",
+        f"{AN_INITIALISER}the class NormalInit itself",
+    ),
+    *(
+        (make, name, f"{AN_INITIALISER}0 without __call__")
+        for make, name in (
+            (lambda: AffineLayer(4, 3, weights_initialiser=0), "weights_initialiser"),
+            (lambda: AffineLayer(4, 3, biases_initialiser=0), "biases_initialiser"),
+            (lambda: ConvolutionalLayer(1, 1, 4, 4, 2, 2, kernels_init=0), "kernels_init"),
+            (lambda: ConvolutionalLayer(1, 1, 4, 4, 2, 2, biases_init=0), "biases_init"),
+        )
+    ),
+]
+
+
 @pytest.mark.parametrize(
     "make, error, message",
     [
@@ -852,6 +938,10 @@ def test_inputs_of_a_wrong_shape_are_refused(layer, shape, message):
         (lambda: DropoutLayer(incl_prob=1.5), ValueError, "incl_prob .* got 1.5"),
         (lambda: DropoutLayer(incl_prob=math.nan), ValueError, "incl_prob .* got nan"),
         (lambda: DropoutLayer(rng=7), TypeError, "rng must be a RandomState, .* got 7"),
+        *(
+            (make, TypeError, re.escape(f"{name} must be None or {allowed}"))
+            for make, name, allowed in WRONG_OBJECTS
+        ),
         (lambda: MaxPoolingLayer(0), ValueError, "pool_size must be .* got 0"),
         (lambda: MaxPooling2DLayer(2.0), TypeError, "pool_size must be a whole number, got 2.0"),
     ],

@@ -214,13 +214,20 @@ def test_a_rule_may_be_initialised_again_for_another_model(name):
 
 
 @EVERY_RULE
-def test_single_precision_stays_single(name):
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("grads_dtype", ["f4", "f8", "u1"])
+def test_keeps_the_dtype_of_the_parameters_whatever_that_of_the_gradients(name, dtype, grads_dtype):
     params, grads = start()
-    params = [param.astype(np.float32) for param in params]
-    rule = RULES[name][0]()
-    run(rule, params, [[g.astype(np.float32) for g in update] for update in grads])
+    if grads_dtype == "u1":
+        grads = [[np.round(20 * np.abs(grad)) for grad in update] for update in grads]
+    params = [param.astype(dtype) for param in params]
+    rule, exact = RULES[name][0](), RULES[name][0]()
+    expected = run(exact, [param.astype("f8") for param in params], grads)
+    found = run(rule, params, [[grad.astype(grads_dtype) for grad in update] for update in grads])
     state = [array for value in vars(rule).values() if isinstance(value, list) for array in value]
-    assert {array.dtype for array in state} == {np.dtype(np.float32)}
+    assert {array.dtype for array in state} == {np.dtype(dtype)}
+    for array, other in zip(found[-1], expected[-1], strict=True):
+        np.testing.assert_allclose(array, other, rtol=1e-4, atol=1e-5)
 
 
 def test_the_learning_rate_may_change_between_updates():

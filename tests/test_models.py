@@ -216,7 +216,7 @@ def test_a_layer_of_ones_own_is_taken():
             return 2 * grads_wrt_outputs
 
         def grads_wrt_params(self, inputs, grads_wrt_outputs):
-            return []
+            return ()
 
         def params_penalty(self):
             return 7.0

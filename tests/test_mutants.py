@@ -134,8 +134,8 @@ MUTANTS = {
         layers,
         [
             (
-                "self._penalties = [weights_penalty, biases_penalty]",
-                "self._penalties = [weights_penalty, weights_penalty]",
+                "= weights_penalty\n        self.biases_penalty = biases_penalty",
+                "= weights_penalty\n        self.biases_penalty = weights_penalty",
             )
         ],
         test_layers.test_penalties_by_hand,
@@ -182,12 +182,7 @@ MUTANTS = {
     },
     "training set shuffled from its original order in each epoch": (
         data_providers,
-        [
-            (
-                "self._order = self._order[self.rng.permutation(len(self._order))]",
-                "self._order = self.rng.permutation(len(self._order))",
-            )
-        ],
+        [("self.order = self.order[permutation]", "self.order = permutation")],
         test_data_providers.test_shuffles_by_hand,
     ),
 }

@@ -10,10 +10,14 @@ import pytest
 import reference
 
 from mlpcw.data_providers import DataProvider, DigitsDataProvider
-from mlpcw.errors import CrossEntropySoftmaxError
+from mlpcw.errors import CrossEntropySoftmaxError, SumOfSquaredDiffsError
 from mlpcw.initialisers import ConstantInit, GlorotUniformInit
-from mlpcw.layers import AffineLayer, DropoutLayer, ReluLayer
-from mlpcw.learning_rules import GradientDescentLearningRule, MomentumLearningRule
+from mlpcw.layers import AffineLayer, DropoutLayer, Layer, LayerWithParameters, ReluLayer
+from mlpcw.learning_rules import (
+    AdamLearningRule,
+    GradientDescentLearningRule,
+    MomentumLearningRule,
+)
 from mlpcw.models import MultipleLayerModel, SingleLayerModel
 from mlpcw.optimisers import Optimiser
 from mlpcw.penalties import L2Penalty
@@ -259,15 +263,126 @@ def test_what_it_is_made_of_can_be_read():
     assert made.use_stochastic_eval is False
 
 
+def test_an_error_that_is_set_is_trained_and_measured():
+    made = optimiser()
+    made.error = SumOfSquaredDiffsError()
+    outputs = made.model.fprop(INPUTS)[-1]
+    expected = SumOfSquaredDiffsError()(outputs, TARGETS)
+    assert made.get_epoch_stats()["error(train)"] == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_rule_that_is_set_takes_the_parameters():
+    made = optimiser()
+    made.learning_rule = AdamLearningRule()
+    assert all(a is b for a, b in zip(made.learning_rule.params, made.model.params, strict=True))
+
+
+def test_a_rule_keeps_its_state_while_the_model_keeps_its_arrays():
+    """Even if a layer hands out new views of them at each asking."""
+
+    class Views(AffineLayer):
+        params = property(lambda self: [param[:] for param in self._params])
+
+    made = optimiser(SingleLayerModel(Views(4, 3)))
+    made.do_training_epoch()
+    moms = made.learning_rule.moms
+    made.do_training_epoch()
+    assert made.learning_rule.moms is moms
+
+
+class OwnRule:
+    """A rule of somebody's own, of no class of the library."""
+
+    def initialise(self, params):
+        self.taken = params
+
+    def update_params(self, grads_wrt_params):
+        for param, grad in zip(self.taken, grads_wrt_params, strict=True):
+            param -= 0.1 * grad
+
+
+class OwnError:
+    def __call__(self, outputs, targets):
+        return float(((outputs - targets) ** 2).mean())
+
+    def grad(self, outputs, targets):
+        return 2 * (outputs - targets) / outputs.size
+
+
+def test_an_error_and_a_rule_of_ones_own_are_taken():
+    own = Optimiser(classifier(), OwnError(), OwnRule(), provider())
+    stats, keys, _ = own.train(30, 30)
+    assert stats[-1, keys["error(train)"]] < stats[0, keys["error(train)"]] / 1.2
+
+
+class Unfinished(Layer):
+    def fprop(self, inputs):
+        return inputs
+
+
+class UnfinishedParameters(LayerWithParameters):
+    params = ()
+
+    def fprop(self, inputs):
+        return inputs
+
+    def bprop(self, inputs, outputs, grads_wrt_outputs):
+        return grads_wrt_outputs
+
+
+AN_ERROR = "error must be an error such as CrossEntropySoftmaxError(), got"
+A_RULE = "learning_rule must be a learning rule such as MomentumLearningRule(0.1), got"
+SCHEDULERS = (
+    "schedulers must be a list of schedulers such as ConstantLearningRateScheduler(0.1), got"
+)
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"error": 0.1}, f"{AN_ERROR} 0.1 without __call__ and grad"),
+        ({"error": OwnError}, f"{AN_ERROR} the class OwnError itself"),
+        ({"error": accuracy}, f"{AN_ERROR} {accuracy} without grad"),
+        ({"rule": 0.1}, f"{A_RULE} 0.1 without initialise and update_params"),
+        ({"rule": OwnRule}, f"{A_RULE} the class OwnRule itself"),
+        ({"schedulers": 0.1}, f"{SCHEDULERS} 0.1 without __iter__"),
+        ({"schedulers": [0.1]}, f"{SCHEDULERS} 0.1 without update_learning_rule"),
+        (
+            {"data_monitors": accuracy},
+            f"data_monitors must be a dictionary of functions by name, got {accuracy} without keys",
+        ),
+        (
+            {"layers": [AffineLayer(4, 3), Unfinished()]},
+            "layer 1 of the model must have a bprop, got Unfinished()",
+        ),
+        (
+            {"layers": [UnfinishedParameters(), AffineLayer(4, 3)]},
+            "layer 0 of the model must have a grads_wrt_params, got UnfinishedParameters()",
+        ),
+    ],
+)
+def test_what_cannot_train_is_refused(options, message):
+    error, rule = options.pop("error", OwnError()), options.pop("rule", OwnRule())
+    model = MultipleLayerModel(options.pop("layers", [AffineLayer(4, 3)]))
+    with pytest.raises(TypeError) as refusal:
+        Optimiser(model, error, rule, provider(), **options)
+    assert str(refusal.value) == message
+
+
+def test_a_layer_below_all_parameters_needs_no_gradient():
+    optimiser(MultipleLayerModel([Unfinished(), AffineLayer(4, 3)])).train(1)
+
+
 def test_logs_each_interval(caplog):
     with caplog.at_level(logging.INFO):
-        stats, _, seconds = optimiser().train(2, 1)
-    assert [record.name for record in caplog.records] == ["mlpcw.optimisers"] * 2
-    message = caplog.records[1].getMessage()
-    epoch = re.match(r"Epoch 2: (\d+\.\d)s to complete\n    error\(train\)=", message)
-    assert float(epoch[1]) <= seconds + 0.05
-    values = [float(value) for value in re.findall(r"=([\d.e+-]+)", message)]
-    np.testing.assert_allclose(values, stats[2], rtol=0.005)
+        stats, _, seconds = optimiser().train(4, 2)
+    assert [record.name for record in caplog.records] == ["mlpcw.optimisers"] * 3
+    for record, number, row in zip(caplog.records, (0, 2, 4), stats, strict=True):
+        start = rf"Epoch {number}: (\d+\.\d)s to complete\n    error\(train\)="
+        epoch = re.match(start, record.getMessage())
+        assert float(epoch[1]) <= seconds + 0.05
+        values = [float(value) for value in re.findall(r"=([\d.e+-]+)", record.getMessage())]
+        np.testing.assert_allclose(values, row, rtol=0.005)
 
 
 def test_prints_nothing(capfd):

@@ -232,6 +232,19 @@ def test_every_learning_rule(monkeypatch, make_rule):
     assert widened(monkeypatch, penalty=L1L2Penalty(1e-3, 1e-2), make_rule=make_rule) == []
 
 
+def test_numbers_of_numpy_that_are_set_later(monkeypatch):
+    """As a scheduler sets them that takes `numpy.exp` of something."""
+    penalty, combined = L1Penalty(1e-3), L1L2Penalty(1e-3, 1e-2)
+    penalty.coefficient = combined.l1_coefficient = combined.l2_coefficient = np.float64(1e-2)
+
+    def change(model, rule):
+        rule.learning_rate, rule.mom_coeff = np.float64(0.1), np.float64(0.5)
+        model.layers[0].incl_prob = np.float64(0.7)
+        model.layers[1].weights_penalty, model.layers[1].biases_penalty = penalty, combined
+
+    assert widened(monkeypatch, make_rule=NesterovMomentumLearningRule, spoil=change) == []
+
+
 def test_an_epoch_of_training(monkeypatch):
     """With batches of float64, as a provider of classes hands them out."""
     handed_out = []
@@ -259,7 +272,7 @@ def test_an_epoch_of_training(monkeypatch):
 
 def test_the_watch_sees_a_wide_penalty_coefficient(monkeypatch):
     penalty = L2Penalty(1e-2)
-    penalty.coefficient = np.float64(1e-2)
+    penalty._coefficient = np.float64(1e-2)
     found = widened(monkeypatch, penalty=penalty)
     assert "returned by mlpcw.penalties.L2Penalty.grad" in found
 
@@ -270,7 +283,7 @@ def test_the_watch_sees_a_wide_penalty_gradient(monkeypatch):
 
 
 def test_the_watch_sees_targets_that_widen_the_error(monkeypatch):
-    monkeypatch.setattr(errors, "_fitting", lambda targets, outputs: targets)
+    monkeypatch.setattr(errors, "_fitting", lambda *outputs_and_targets: outputs_and_targets)
     found = widened(monkeypatch)
     assert "returned by mlpcw.errors.SumOfSquaredDiffsError._grad" in found
     assert "numpy.subtract" in found
@@ -278,7 +291,7 @@ def test_the_watch_sees_targets_that_widen_the_error(monkeypatch):
 
 def test_the_watch_sees_a_wide_learning_rate(monkeypatch):
     def spoil(model, rule):
-        rule.learning_rate = np.float64(0.1)
+        rule._learning_rate = np.float64(0.1)
 
     assert "numpy.multiply" in widened(monkeypatch, spoil=spoil)
 

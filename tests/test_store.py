@@ -701,7 +701,7 @@ def test_a_penalty_wrong_by_a_millionth_is_seen_where_it_is_strong(
 
 def test_momentum_of_the_wrong_sign_makes_all_runs_stale(stale, monkeypatch, general_path):
     def update_params(rule, grads_wrt_params):
-        rule.mom_coeff = -0.9
+        rule._mom_coeff = -0.9  # past the check
         right(rule, grads_wrt_params)
 
     right = learning_rules.MomentumLearningRule.update_params
