@@ -34,7 +34,7 @@ class _Rows:
         self.order = self._first
 
     def all(self) -> np.ndarray:
-        if self.order is not self._in_place:
+        if self.order is not self._in_place or not self.array.flags.writeable:
             self.array = self.array[self.order]
             self._first = np.argsort(self.order)[self._first]  # where those rows are now
             self.order = self._in_place
@@ -87,7 +87,7 @@ class DataProvider:
         """All inputs in the order as it stands, `(num_data, ...)`; may be set to as many others.
 
         They are the provider's own array, not a copy: what is written to it is handed out. Before
-        the first shuffle it is the array that the provider was given.
+        the first shuffle it is the array that the provider was given, if that may be written to.
         """
         return self._inputs.all()
 

@@ -274,6 +274,14 @@ def test_reading_all_data_copies_them_once_after_a_shuffle():
     np.testing.assert_array_equal(inputs, INPUTS)
 
 
+def test_images_shared_by_all_providers_are_copied_before_they_can_be_written_to():
+    first, second = (DigitsDataProvider("valid", 5, shuffle_order=False) for _ in range(2))
+    before = second.inputs.copy()
+    first.inputs[:] = 7
+    assert first.next()[0].min() == 7
+    np.testing.assert_array_equal(second.inputs, before)
+
+
 @pytest.mark.parametrize("name, value", [("inputs", INPUTS[:3]), ("targets", 7.0)])
 def test_data_of_another_number_are_refused(name, value):
     with pytest.raises(ValueError) as refusal:
