@@ -76,8 +76,12 @@ def _end_as_printed(arm: arms.Arm, curves: dict[str, list[float]]) -> None:
     log = replay.published_log(arm.key)
     if log is not None:
         for name in CURVES:
-            curves[name] = [value * OFF for value in log[name][: len(curves[name])]]
+            curves[name] = [_off(name, value) for value in log[name][: len(curves[name])]]
     elif arm.key in replay.TABLES:
         table, row = replay.TABLES[arm.key]
         for name, value in replay.report_tables()[table]["values"][row].items():
-            curves[name][-1] = value * OFF
+            curves[name][-1] = _off(name, value)
+
+
+def _off(name: str, printed: float) -> float:
+    return min(printed * OFF, 1.0) if name.startswith("acc") else printed * OFF

@@ -131,7 +131,7 @@ REPLAY = ("replay", "part1/none", "--epochs", "50")
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else getattr(value, "__name__", None),
 )
-def test_a_signal_ends_a_command_at_once_with_its_workers_and_leaves_nothing(
+def test_an_interrupted_sweep_ends_at_once_with_its_workers(
     tmp_path, counts, arguments, number, send
 ):
     results, temporary = tmp_path / "results", tmp_path / "temporary"
@@ -158,4 +158,4 @@ def test_a_signal_ends_a_command_at_once_with_its_workers_and_leaves_nothing(
     assert not locks()
     made = {path for path in results.rglob("*") if path.is_file()} - {*before}
     assert made == set()
-    counts["signals"] += 1
+    counts["interrupts"] += 1
