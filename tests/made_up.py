@@ -8,7 +8,7 @@ import copy
 
 import numpy as np
 
-from mlpcw.study import arms, replay
+from mlpcw.study import arms, replay, runner, training
 from mlpcw.study.results import Results
 from mlpcw.study.store import CLEAN_CURVES, CURVES, SCHEMA, Record, check_record
 
@@ -46,24 +46,22 @@ def record(arm: arms.Arm, seed: int) -> Record:
     if arm.augmentation:
         curves |= {name: curves[name.removesuffix("_clean")][:] for name in CLEAN_CURVES}
         curves["error_train_clean"] = [value / 2 for value in curves["error_train"]]
-    weights = np.floor(rng.laplace(0, 0.02, size=5000) / 0.0025).astype(int)
+    weights = rng.laplace(0, 0.02, size=training.num_first_weights(arm))
     made_up = {
         "schema": SCHEMA,
         "arm": arm.to_json(),
         "seed": seed,
         "curves": {"epoch": epochs, **curves},
         "test": {"error": rng.uniform(0.05, 0.1), "acc": rng.uniform(0.95, 0.99)},
-        "weights": {
-            "bin_width": 0.0025,
-            "first_bin": int(weights.min()),
-            "counts": np.bincount(weights - weights.min()).tolist(),
-        },
-        "probe": {},
+        "weights": runner.weight_histogram(weights),
+        "probe": {"loss": 1.0, "penalty": 0.0, "weights": [1.0]},
         "provenance": {
-            "blas": "made up",
-            "cpu": "made up",
+            **dict.fromkeys(("blas", "blas_kernels", "cpu", "platform"), "made up"),
+            "blas_threads": 1,
+            "commit": "",
             "data": arm.data,
             "data_digest": "0123456789abcdef",
+            "mlpcw": "0.1.0",
             "numpy": "2.0",
             "python": "3.11",
             "scipy": "1.0",
@@ -78,8 +76,12 @@ def _end_as_printed(arm: arms.Arm, curves: dict[str, list[float]]) -> None:
     log = replay.published_log(arm.key)
     if log is not None:
         for name in CURVES:
-            curves[name] = [value * OFF for value in log[name][: len(curves[name])]]
+            curves[name] = [_off(name, value) for value in log[name][: len(curves[name])]]
     elif arm.key in replay.TABLES:
         table, row = replay.TABLES[arm.key]
         for name, value in replay.report_tables()[table]["values"][row].items():
-            curves[name][-1] = value * OFF
+            curves[name][-1] = _off(name, value)
+
+
+def _off(name: str, printed: float) -> float:
+    return min(printed * OFF, 1.0) if name.startswith("acc") else printed * OFF

@@ -62,6 +62,7 @@ class Inline(concurrent.futures.Executor):
 def forged(arm: arms.Arm, seed: int = 0) -> dict:
     """A whole and fresh record of a run that nobody trained."""
     epochs = list(range(0, arm.num_epochs + 1, arm.stats_interval))
+    counts = [1, 2, training.num_first_weights(arm) - 3]
     names = [*store.CURVES, *(store.CLEAN_CURVES if arm.augmentation else ())]
     return {
         "schema": store.SCHEMA,
@@ -69,11 +70,16 @@ def forged(arm: arms.Arm, seed: int = 0) -> dict:
         "seed": seed,
         "curves": {"epoch": epochs, **{name: [0.5] * len(epochs) for name in names}},
         "test": {"error": 0.25, "acc": 0.75},
-        "weights": {"bin_width": 0.0025, "first_bin": -1, "counts": [1, 2, 3]},
-        "probe": training.probe(arm),
+        "weights": {"bin_width": 0.0025, "first_bin": -1, "counts": counts},
+        "probe": copy.deepcopy(training.probe(arm)),
         "seconds": {"wall": 1.5, "cpu": 1.25},
-        "provenance": {"data": arm.data, "data_digest": mnist.digits().digest},
+        "provenance": runner.provenance(mnist.digits()) | {"data": arm.data},
     }
+
+
+def outdated(arm: arms.Arm, seed: int = 0) -> dict:
+    """A whole record by code that did something else."""
+    return forged(arm, seed) | {"probe": training.probe(arm) | {"loss": 1.0}}
 
 
 def quick_store(folder) -> store.Store:

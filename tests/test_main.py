@@ -9,12 +9,12 @@ import subprocess
 import sys
 
 import pytest
-from runs import apart_from_times, forged, quick_arm, quick_store, record_of
+from runs import apart_from_times, forged, outdated, quick_arm, quick_store, record_of
 from runs import command as run
 
 import mlpcw
 from mlpcw import mnist
-from mlpcw.study import arms, replay, runner, store, training
+from mlpcw.study import arms, replay, runner, store
 from mlpcw.study.store import State, Store
 
 NUM_QUICK, NUM_FULL = 3 * 23, len(arms.arms("full"))
@@ -40,12 +40,13 @@ def no_mnist(monkeypatch, tmp_path):
 # ---- As a whole -----------------------------------------------------------------------------
 
 
-def module(*arguments, **environment):
+def module(*arguments, stdout=subprocess.PIPE, **environment):
     return subprocess.run(
         [sys.executable, "-W", "error", *arguments],
         cwd=store.repository_root(),
         env=os.environ | environment,
-        capture_output=True,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
         text=True,
         timeout=300,
     )
@@ -107,6 +108,45 @@ def test_a_file_in_place_of_the_results_is_refused(command, tmp_path):
     file.write_text("", encoding="utf-8")
     result = run(command, "--results", file, status=2)
     assert f"Invalid value for '--results': Directory '{file}' is a file" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "command", ["run", "run --epochs 3", "status", "replay", "verify", "data"], ids=str
+)
+def test_an_empty_name_of_a_folder_is_refused(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    option = "--data-dir" if command == "data" else "--results"
+    result = run(*command.split(), option, "", status=2)
+    assert f"Invalid value for '{option}': The empty string names no folder." in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["run", "status", "replay", "verify"])
+def test_results_that_cannot_be_a_folder_are_refused_in_a_sentence(command, tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    for folder, reason in (
+        (tmp_path / "loop", "Too many levels of symbolic links"),
+        (tmp_path.joinpath(*["a"] * 3000), "File name too long"),
+    ):
+        result = run(command, "--results", folder, status=2)
+        assert "Error: results must be a folder that can be read, got " in result.stderr
+        assert result.stderr.endswith(f": {reason}\n")
+        assert len(result.stderr) < 700
+    assert [each.name for each in tmp_path.iterdir()] == ["loop"]
+
+
+@pytest.mark.parametrize("arguments", ["status", "replay part1/none", "run part1", "--help"])
+@pytest.mark.parametrize("output", ["full", "closed pipe"])
+def test_output_that_cannot_be_written_is_said_in_a_sentence(arguments, output):
+    if output == "full":
+        reason, write = "No space left on device", os.open("/dev/full", os.O_WRONLY)
+    else:
+        reason, (read, write) = "Broken pipe", os.pipe()
+        os.close(read)
+    result = module("-m", "mlpcw", *arguments.split(), stdout=write, PYTHONUNBUFFERED="")
+    os.close(write)
+    assert result.stderr == f"Error: stdout cannot be written to: {reason}\n"
+    assert result.returncode == 1
 
 
 # ---- data -----------------------------------------------------------------------------------
@@ -234,8 +274,15 @@ def test_run_refuses_results_that_cannot_be_written_to(tmp_path, here):
     (tmp_path / "file").write_text("", encoding="utf-8")
     folder = tmp_path / "file" / "results"
     result = run("run", "--profile", "quick", "--results", folder, status=2)
-    assert f"Error: results must be a folder that can be written to, got {folder}" in result.stderr
+    assert f"Error: results must be a folder that can be read, got {folder}" in result.stderr
     assert here == []
+
+
+def test_run_refuses_results_too_deep_to_be_made(tmp_path, here):
+    folder = tmp_path.joinpath(*["a"] * 1500)
+    result = run("run", "--profile", "quick", "--results", folder, status=2)
+    assert "Error: results must be a folder that can be written to, got " in result.stderr
+    assert result.stderr.endswith(": too many folders in one another\n")
 
 
 def test_run_names_a_damaged_record_and_trains_it_again(tmp_path, here):
@@ -253,9 +300,9 @@ def test_run_names_a_damaged_record_and_trains_it_again(tmp_path, here):
 def test_run_names_a_stale_record_and_trains_it_again(tmp_path, here):
     kept = quick_store(tmp_path)
     arm = arms.find("quick", "part1/none")
-    kept.write(forged(arm, 1) | {"probe": {}})
+    kept.write(outdated(arm, 1))
     result = run("run", "--profile", "quick", "--results", tmp_path)
-    sentence = "stale, trained again: part1/none with seed 1: its probe has loss None, the code now"
+    sentence = "stale, trained again: part1/none with seed 1: its probe has loss 1.0, the code now"
     assert result.stderr.startswith(sentence)
     assert here == ["part1/none"]
     assert {finding.state for finding in kept.find_all()} == {State.DONE}
@@ -286,7 +333,7 @@ def test_run_fetches_mnist_where_it_is_missing(no_mnist, tmp_path, here, monkeyp
 def test_run_fetches_nothing_for_results_that_cannot_be_written_to(no_mnist, tmp_path, here):
     (tmp_path / "file").write_text("", encoding="utf-8")
     result = run("run", "part3", "--results", tmp_path / "file" / "results", status=2)
-    assert "results must be a folder that can be written to" in result.stderr
+    assert "results must be a folder that can be read" in result.stderr
 
 
 def test_run_fetches_nothing_for_the_quick_profile(no_mnist, tmp_path, here):
@@ -312,8 +359,7 @@ def test_status_counts_the_runs_of_each_part(tmp_path):
     part1[0].unlink()
     part1[1].unlink()
     part1[2].write_text("{", encoding="utf-8")
-    stale = arms.find("quick", "part3/nn")
-    kept.write(forged(stale, 1) | {"probe": training.probe(stale) | {"loss": 1.0}})
+    kept.write(outdated(arms.find("quick", "part3/nn"), 1))
     lines = run("status", "--profile", "quick", "--results", tmp_path).stdout.splitlines()
     assert lines[0] == str(kept.folder)
     assert [line.split() for line in lines[1:5]] == [
@@ -338,6 +384,15 @@ def test_status_of_nothing_does_not_know_the_time_left(tmp_path):
     ]
     assert lines[-1] == "time left: not known before a first run is done"
     assert not (tmp_path / "nowhere").exists()
+
+
+def test_runs_of_other_numbers_of_epochs_can_be_looked_at_and_verified(tmp_path):
+    path = Store(tmp_path, "quick", 1).write(forged(quick_arm()))
+    options = ("--profile", "quick", "--results", tmp_path, "--epochs", 1)
+    assert run("status", *options).stdout.startswith(f"{tmp_path}/quick-1-epochs\n")
+    assert run("verify", *options).stdout.startswith("1 of 69 runs are stored and good")
+    path.write_text("{", encoding="utf-8")
+    run("verify", *options, status=1)
 
 
 def test_status_of_all_that_is_done_says_so(tmp_path):
@@ -440,16 +495,25 @@ def test_a_short_replay_trains_now_and_stores_nothing(
 ):
     monkeypatch.setattr(mnist, "available", lambda *_: True)
     monkeypatch.setattr(runner, "train", lambda arm, seed: as_printed(arm.key, 10))
+    monkeypatch.setattr(store, "default_results", lambda: replayed.folder.parent)
     before = sorted(replayed.folder.parent.rglob("*"))
-    result = run(
-        *("replay", "part1/none", "part3/nn", "--epochs", 10),
-        *("--results", replayed.folder.parent),
-    )
+    result = run("replay", "part1/none", "part3/nn", "--epochs", 10)
     assert result.stdout.splitlines() == [
         "part1/none                   15 of  15 printed values of its log",
         "part3/nn                    2016 printed only the values after all 100 epochs, in a table",
     ]
     assert sorted(replayed.folder.parent.rglob("*")) == before
+
+
+def test_a_short_replay_refuses_a_folder_that_it_would_not_use(tmp_path):
+    result = run("replay", "part1/none", "--epochs", 10, "--results", tmp_path, status=2)
+    assert "--epochs stores nothing and reads nothing: leave --results out" in result.stderr
+
+
+def test_a_replay_that_compares_nothing_is_exit_status_1(replayed):
+    options = ("--results", replayed.folder.parent)
+    result = run("replay", "part3/cnn_15x15", *options, status=1)
+    assert result.stderr == "Error: nothing was compared: 2016 printed no value of these runs\n"
 
 
 @pytest.mark.parametrize("value", ["-5", "ten"])
@@ -483,18 +547,37 @@ def test_verify_of_good_records_says_so(tmp_path):
     assert result.stdout == expected
 
 
-def test_verify_finds_nothing_wrong_with_runs_that_are_missing(tmp_path):
-    result = run("verify", "--results", tmp_path)
+@pytest.mark.parametrize("options", [(), ("--retrain", 2)], ids=str)
+@pytest.mark.parametrize("there", [True, False])
+def test_verify_of_nothing_is_exit_status_1(tmp_path, options, there):
+    folder = tmp_path if there else tmp_path / "nowhere"
+    result = run("verify", "--results", folder, *options, status=1)
     expected = f"0 of {NUM_FULL} runs are stored and good, {NUM_FULL} are missing, 0 problems\n"
     assert result.stdout == expected
+    assert result.stderr == (
+        f"Error: nothing was checked: no run of profile full is in {folder}/full; name another"
+        " folder with --results, or train them: python -m mlpcw run\n"
+    )
+
+
+def test_verify_that_can_draw_no_run_to_train_again_says_so(tmp_path, here):
+    kept = Store(tmp_path, "quick")
+    kept.write(outdated(arms.find("quick", "part1/none")))
+    options = ("--profile", "quick", "--results", tmp_path, "--retrain", 2)
+    result = run("verify", *options, status=1)
+    sentence = f"Error: no run in {kept.folder} is good and can be trained again\n"
+    assert result.stderr == sentence
+    assert here == []
 
 
 def test_verify_names_what_is_damaged_stale_foreign_or_of_other_data(tmp_path):
     kept = quick_store(tmp_path)
     arm = arms.find("quick", "part1/none")
     kept.path(arm, 0).write_text("{", encoding="utf-8")
-    kept.write(forged(arm, 1) | {"probe": {}})
-    other = kept.write(forged(arm, 2) | {"provenance": {"data_digest": "abc"}})
+    kept.write(outdated(arm, 1))
+    record = forged(arm, 2)
+    record["provenance"]["data_digest"] = "abc"
+    other = kept.write(record)
     further = kept.write(forged(arm, 7))
     further.write_text("[]", encoding="utf-8")
     stranger = kept.folder / "part1" / "notes.txt"
@@ -505,7 +588,7 @@ def test_verify_names_what_is_damaged_stale_foreign_or_of_other_data(tmp_path):
         *("damaged", "stale", "damaged", "foreign", "other data"),
     ]
     assert f"part1/none with seed 0: {kept.path(arm, 0)} is not a readable" in problems[0]
-    assert "part1/none with seed 1: its probe has loss None" in problems[1]
+    assert "part1/none with seed 1: its probe has loss 1.0" in problems[1]
     assert str(further) in problems[2]
     assert str(stranger) in problems[3]
     assert str(other) in problems[4]
@@ -540,7 +623,9 @@ def test_verify_without_mnist_cannot_train_again(tmp_path, no_mnist):
     kept = Store(tmp_path / "results", "full")
     kept.write(forged(arms.find("full", "part3/nn"), arms.SEED_2016))
     result = run("verify", "--results", tmp_path / "results", "--retrain", 1, status=1)
-    assert result.stderr.startswith(f"Error: MNIST is not in {no_mnist}: ")
+    said, error = result.stderr.splitlines()
+    assert said == "MNIST is not here: whether runs are of this data was not checked"
+    assert error.startswith(f"Error: MNIST is not in {no_mnist}: ")
 
 
 @pytest.mark.parametrize("value", ["-1", "some"])

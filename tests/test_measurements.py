@@ -136,6 +136,9 @@ def test_a_wrong_value_in_a_row_is_refused_by_name(path, field, value, reason):
         ("load", 1.0, "load is no list"),
         ("machine", {"cpu": 3}, "machine.cpu is 3, not of type str"),
         ("series", [{}], "series[0] has missing or unknown fields"),
+        ("seconds", -1.0, "training: seconds has -1.0, which is below 0"),
+        ("load", [0.5, -0.5], "training: load has -0.5, which is below 0"),
+        ("limits", {"copy, GB/s": -2}, "training: limits has -2.0, which is below 0"),
     ],
 )
 def test_a_wrong_value_in_a_section_is_refused_by_name(path, field, value, reason):
@@ -145,6 +148,13 @@ def test_a_wrong_value_in_a_section_is_refused_by_name(path, field, value, reaso
     with pytest.raises(MeasurementsError) as refused:
         measurements.read(path)
     assert reason in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["value", "at_most"])
+def test_a_negative_figure_is_refused(name):
+    fields = dict(name="load", work="loading", value=1.0, unit="s")
+    with pytest.raises(ValueError, match=rf"{name} has -0.5, which is below 0"):
+        Figure(**(fields | {name: -0.5}))
 
 
 def test_an_unknown_section_is_refused():

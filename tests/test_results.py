@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from runs import forged, quick_arm
+from runs import forged, outdated, quick_arm
 
 from mlpcw.study import arms, replay
 from mlpcw.study.results import MissingRunsError, Results
@@ -28,12 +28,12 @@ def record(arm, seed, error, counts=(1,), first_bin=0):
 
 
 @pytest.fixture
-def results(kept):
+def results():
     """Three seeds of one arm."""
-    kept.write(record(ARM, 0, 0.2, counts=[1, 2], first_bin=-1))
-    kept.write(record(ARM, 1, 0.4, counts=[5], first_bin=2))
-    kept.write(record(ARM, 2, 0.6, counts=[1, 1, 1], first_bin=0))
-    return Results.of("quick", [kept.find(ARM, seed) for seed in (0, 1, 2)])
+    histograms = ([1, 2], -1), ([5], 2), ([1, 1, 1], 0)
+    errors = (0.2, 0.4, 0.6)
+    records = [record(ARM, i, errors[i], *histograms[i]) for i in range(3)]
+    return Results("quick", {ARM.key: tuple(records)})
 
 
 # ---- Runs that are not there ----------------------------------------------------------------
@@ -54,9 +54,9 @@ def test_a_missing_run_is_named_with_the_command_that_trains_it(kept):
 
 
 def test_a_stale_run_is_named_with_the_reason(kept):
-    kept.write(forged(ARM) | {"probe": {}})
+    kept.write(outdated(ARM))
     kept.write(forged(OTHER))
-    assert "part1/none with seed 0, which is stale (its probe has loss None" in lacking(kept)
+    assert "part1/none with seed 0, which is stale (its probe has loss 1.0" in lacking(kept)
 
 
 def test_a_damaged_run_is_named_with_its_file(kept):

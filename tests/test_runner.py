@@ -23,7 +23,7 @@ import scipy.special
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from runs import Inline, forged, record_of, tiny_arm, wait_until
+from runs import Inline, forged, outdated, record_of, tiny_arm, wait_until
 
 import mlpcw
 from mlpcw import mnist
@@ -512,7 +512,7 @@ def test_a_sweep_trains_only_what_is_not_done(kept, trained):
     done, damaged, stale, *missing = QUICK
     kept.write(forged(done))
     kept.write(forged(damaged)).write_text("{", encoding="utf-8")
-    kept.write(forged(stale) | {"probe": {}})
+    kept.write(outdated(stale))
     assert runner.sweep(kept, kept.find_all(["part1"], 1), executor=Inline()) == []
     assert {name for name, _ in trained} == {each.name for each in (damaged, stale, *missing)}
     assert states(kept) == [State.DONE] * 7

@@ -10,6 +10,7 @@ import dataclasses
 import json
 import math
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from mlpcw.study import typed
@@ -41,6 +42,13 @@ _RATIO_TOLERANCE = 2e-3
 
 def _shown(value: float) -> float:
     return float(f"{value:.3g}")
+
+
+def _check_not_negative(**numbers: Iterable[float]) -> None:
+    for name, values in numbers.items():
+        for value in values:
+            if value < 0:
+                raise ValueError(f"{name} has {value}, which is below 0")
 
 
 class MeasurementsError(ValueError):
@@ -112,6 +120,9 @@ class Figure:
     value: float
     unit: str
     at_most: float | None = None
+
+    def __post_init__(self) -> None:
+        _check_not_negative(value=[self.value], at_most=[self.at_most or 0.0])
 
     @property
     def met(self) -> bool | None:
@@ -194,6 +205,10 @@ class Section:
     figures: tuple[Figure, ...] = ()
     series: tuple[Series, ...] = ()
     skipped: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        limits = self.limits.values()
+        _check_not_negative(seconds=[self.seconds], load=self.load, limits=limits)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,9 @@ import multiprocessing
 import multiprocessing.connection
 import os
 import platform
+import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -33,12 +35,9 @@ from mlpcw.models import MultipleLayerModel
 from mlpcw.optimisers import Optimiser
 from mlpcw.study import training
 from mlpcw.study.arms import Arm
-from mlpcw.study.store import SCHEMA, DamagedRecordError, Finding, Record, State, Store
+from mlpcw.study.store import BIN_WIDTH, SCHEMA, DamagedRecordError, Finding, Record, State, Store
 
 Run = tuple[Arm, int]
-
-BIN_WIDTH = 0.0025
-"""Width of the bins of a weight histogram; bin k is [k, k + 1) times the width."""
 
 EVALUATION_BATCH_SIZE = 1000
 _ERROR = CrossEntropySoftmaxError()
@@ -179,7 +178,7 @@ def _machine() -> dict[str, Any]:
         "numpy": np.__version__,
         "scipy": scipy.__version__,
         "blas": f"{blas[0]['internal_api']} {blas[0]['version']}" if blas else "unknown",
-        "blas_kernels": blas[0].get("architecture", "unknown") if blas else "unknown",
+        "blas_kernels": (blas and blas[0].get("architecture")) or "unknown",
         "blas_threads": blas[0]["num_threads"] if blas else 0,
         "cpu": _cpu(),
         "platform": platform.platform(),
@@ -239,12 +238,37 @@ class _Processes(concurrent.futures.ProcessPoolExecutor):
     def __init__(self, workers: int) -> None:
         context = multiprocessing.get_context("spawn")
         held, self._leash = context.Pipe(duplex=False)
-        super().__init__(workers, context, initializer=_end_with, initargs=(held,))
+        try:
+            with _blocked_signals():
+                super().__init__(workers, context, initializer=_end_with, initargs=(held,))
+        except OSError as error:
+            raise OSError(
+                "no worker can be started, as its locks, which Linux keeps in /dev/shm, cannot be"
+                f" made ({error.strerror}): make room there, or make it larger"
+            ) from None
+
+    def submit(self, *args: Any, **kwargs: Any) -> concurrent.futures.Future:
+        with _blocked_signals():
+            return super().submit(*args, **kwargs)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         if cancel_futures:
             self._leash.close()
         super().shutdown(wait, cancel_futures=cancel_futures)
+
+
+@contextlib.contextmanager
+def _blocked_signals() -> Iterator[None]:
+    """Lets new processes inherit that they do not get what a terminal sends to all its processes.
+
+    The leash ends workers, without tracebacks. The process of `multiprocessing` that watches over
+    semaphores would be killed by a hangup, and complain when it is made anew.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _end_with(leash: multiprocessing.connection.Connection) -> None:
@@ -452,7 +476,7 @@ def _progress_bar(runs: list[Run], shown: bool) -> Iterator[tqdm.tqdm]:
         total=sum(cost(arm) for arm, _ in runs),
         desc=f"{len(runs)} runs",
         bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed} so far, {remaining} left {postfix}",
-        disable=not shown,
+        disable=not shown or sys.stderr is None,  # closed, by `2>&-`
     ) as bar:
 
         def tick() -> None:

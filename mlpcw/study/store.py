@@ -21,7 +21,6 @@ import math
 import os
 import re
 import stat
-import sys
 import tempfile
 import time
 from collections.abc import Iterable
@@ -40,12 +39,20 @@ PROBE_TOLERANCE = 1e-9
 MAX_BYTES = 2**24
 """The most bytes that the file of a record may have; the longest of this book has 9000."""
 
+_TEMPORARY = re.compile(r"\.(0|[1-9]\d*)\.json\.[a-z0-9_]{8}\.tmp", re.ASCII)
+"""Names of the store's own temporary files; the eight characters are those of `mkstemp`."""
+
 LEFT_OVER_AFTER = 3600
 """Seconds after which a temporary file is what a killed process has left; a write takes one."""
 
 CURVES = ("error_train", "acc_train", "error_valid", "acc_valid", "params_penalty")
 CLEAN_CURVES = ("error_train_clean", "acc_train_clean")
 _FIELDS = {"arm", "curves", "probe", "provenance", "schema", "seconds", "seed", "test", "weights"}
+_ORIGIN = {"blas", "blas_kernels", "blas_threads", "commit", "cpu", "data", "data_digest", "mlpcw"}
+_ORIGIN |= {"numpy", "platform", "python", "scipy"}
+
+BIN_WIDTH = 0.0025
+"""Width of the bins of a weight histogram; bin k is [k, k + 1) times the width."""
 
 Record = dict[str, Any]
 
@@ -140,9 +147,13 @@ class Store:
         return [self.find(*run) for run in runs if run and run not in own]
 
     def _files(self) -> list[Path]:
-        """All files below the folder but hidden ones, such as those being written."""
-        paths = sorted(self.folder.rglob("*"))
-        return [path for path in paths if path.is_file() and not path.name.startswith(".")]
+        """All files in and below the folder but hidden ones, such as those being written.
+
+        A folder that is as deep as a record should be stands for all that is in it, however deep.
+        """
+        above = [path for depth in ("*", "*/*") for path in self.folder.glob(depth)]
+        paths = [path for path in above if not path.is_dir()] + [*self.folder.glob("*/*/*")]
+        return sorted(path for path in paths if not path.name.startswith("."))
 
     def _run_of(self, path: Path) -> tuple[Arm, int] | None:
         """The run whose record is at `path`, or `None` where there is no such run."""
@@ -163,7 +174,7 @@ class Store:
         check_record(record)
         path = self.path(Arm.from_json(record["arm"]), record["seed"])
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
+        descriptor, temporary = tempfile.mkstemp(".tmp", f".{path.name}.", path.parent)
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
                 with contextlib.suppress(OSError):  # a file system without locks
@@ -186,10 +197,13 @@ class Store:
             if self._run_of(path) is None
         ]
 
-    def other_data(self) -> list[str]:
-        """A sentence for each good record of other data than this machine has.
+    def other_data(self, findings: Iterable[Finding]) -> list[str]:
+        """A sentence for each whole record, fresh or stale, of other data than this machine has.
 
         Records of data that are not at hand are not judged.
+
+        Args:
+            findings: What the store has found.
         """
         needed = {arm.data for arm in self.arms()}
         digests = {}
@@ -198,13 +212,26 @@ class Store:
         if "mnist" in needed and mnist.available():
             digests["mnist"] = mnist.load().digest
         return [
-            f"other data: {each.path} was trained on {each.arm.data} with digest"
-            f" {_printable(held)}, not {digests[each.arm.data]}"
-            for each in self.find_all() + self.find_more()
-            if each.state is State.DONE and each.arm.data in digests
-            for held in [each.record["provenance"].get("data_digest")]
-            if held != digests[each.arm.data]
+            f"other data: {each.path} was trained on {origin['data']} with digest"
+            f" {_printable(origin['data_digest'])}, not {digests[origin['data']]}"
+            for each in findings
+            if each.record
+            for origin in [each.record["provenance"]]
+            if origin["data_digest"] != digests.get(origin["data"], origin["data_digest"])
         ]
+
+    def check_readable(self) -> None:
+        """Tries that the folder can be read, if it is there.
+
+        Raises:
+            ValueError: If it cannot, naming the folder.
+        """
+        try:
+            os.listdir(self.folder)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise self._refused("read", error) from None
 
     def check_writable(self) -> None:
         """Makes the folder if need be, and tries that a file can be written there.
@@ -218,27 +245,32 @@ class Store:
             self.folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.folder):
                 pass
-            for path in self.folder.glob("*/*/.*.tmp"):
-                if _is_left_over(path):
-                    path.unlink(missing_ok=True)
-        except OSError as error:
-            raise ValueError(
-                f"results must be a folder that can be written to, got {self.folder}:"
-                f" {error.strerror}"
-            ) from None
+            for arm in self.arms():
+                for path in self.path(arm, 0).parent.glob(".*.tmp"):
+                    if _TEMPORARY.fullmatch(path.name) and _is_left_over(path):
+                        path.unlink(missing_ok=True)
+        except (OSError, RecursionError) as error:  # the latter of too many folders to be made
+            raise self._refused("written to", error) from None
+
+    def _refused(self, use: str, error: Exception) -> ValueError:
+        reason = getattr(error, "strerror", "too many folders in one another")
+        folder = _printable(self.folder)
+        return ValueError(f"results must be a folder that can be {use}, got {folder}: {reason}")
 
 
 def _is_left_over(path: Path) -> bool:
     """Whether a temporary file is what a killed process has left.
 
-    It is old, by a clock that may have jumped, and no process holds the lock of one that writes.
+    It is a plain file and old, by a clock that may have jumped, and no process holds the lock of
+    one that writes.
     """
     try:
+        found = path.lstat()
+        if not stat.S_ISREG(found.st_mode) or found.st_mtime > time.time() - LEFT_OVER_AFTER:
+            return False
         with path.open("rb") as file:
-            old = os.fstat(file.fileno()).st_mtime < time.time() - LEFT_OVER_AFTER
-            if old:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return old
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
     except OSError:  # it is being written, or just was, or the file system has no locks
         return False
 
@@ -330,54 +362,77 @@ def check_record(record: Any) -> None:
         arm = Arm.from_json(record["arm"])
     except (TypeError, ValueError) as error:
         raise DamagedRecordError(f"its arm is wrong: {error}") from None
-    if type(record["seed"]) is not int:
-        raise DamagedRecordError(f"its seed is {record['seed']!r}, not a whole number")
+    _check_numbers("seed", [record["seed"]], int)
     _check_curves(record["curves"], arm)
-    _check_numbers("test", record["test"], {"error", "acc"})
-    _check_numbers("seconds", record["seconds"], {"wall", "cpu"})
-    if min(record["seconds"].values()) < 0:
-        raise DamagedRecordError("its seconds has a value below 0")
-    _check_weights(record["weights"])
-    if not isinstance(record["probe"], dict) or not isinstance(record["provenance"], dict):
-        raise DamagedRecordError("its probe or its provenance is not an object")
+    _check_keys("test", record["test"], {"acc", "error"})
+    _check_numbers("test acc", [record["test"]["acc"]], high=1)
+    _check_numbers("test error", [record["test"]["error"]])
+    _check_keys("seconds", record["seconds"], {"cpu", "wall"})
+    _check_numbers("seconds", record["seconds"].values())
+    _check_weights(record["weights"], arm)
+    _check_probe(record["probe"])
+    _check_provenance(record["provenance"], arm)
+
+
+def _check_keys(name: str, value: Any, keys: set[str]) -> None:
+    if not isinstance(value, dict) or set(value) != keys:
+        raise DamagedRecordError(f"its {name} is not {', '.join(sorted(keys))}")
+
+
+def _check_numbers(name: str, values: Any, kind: type = float, high: float = math.inf) -> None:
+    """Refuses all but a list of numbers from 0 to `high`, all `float` or all `int`."""
+    if isinstance(values, str | dict) or not isinstance(values, Iterable):
+        raise DamagedRecordError(f"its {name} is no list of numbers")
+    for value in values:
+        if type(value) is not kind or not 0 <= value <= high or value == math.inf:
+            wanted = "a whole number" if kind is int else "a finite number with a decimal point"
+            limits = "in [0, 1]" if high == 1 else "of at least 0"
+            raise DamagedRecordError(f"its {name} has {value!r}, not {wanted} {limits}")
 
 
 def _check_curves(curves: Any, arm: Arm) -> None:
-    names = {"epoch", *CURVES, *(CLEAN_CURVES if arm.augmentation else ())}
-    if not isinstance(curves, dict) or set(curves) != names:
-        raise DamagedRecordError(f"its curves are not {', '.join(sorted(names))}")
+    _check_keys("curves", curves, {"epoch", *CURVES, *(CLEAN_CURVES if arm.augmentation else ())})
     # Counted before any list of that length is made: a damaged file may ask for 10 ** 20 epochs.
     num_points = arm.num_epochs // arm.stats_interval + 1
     for name, values in curves.items():
         if not isinstance(values, list) or len(values) != num_points:
             raise DamagedRecordError(f"its curve {name} does not have {num_points} values")
-        if not all(_is_finite(value) for value in values):
-            raise DamagedRecordError(f"its curve {name} has a value that is no finite number")
+        high = 1 if name.startswith("acc") else math.inf
+        _check_numbers(f"curve {name}", values, int if name == "epoch" else float, high)
     if curves["epoch"] != list(range(0, arm.num_epochs + 1, arm.stats_interval)):
         raise DamagedRecordError("its curves are not at the epochs of its arm")
 
 
-def _check_numbers(name: str, values: Any, keys: set[str]) -> None:
-    if not isinstance(values, dict) or set(values) != keys:
-        raise DamagedRecordError(f"its {name} is not {', '.join(sorted(keys))}")
-    if not all(_is_finite(value) for value in values.values()):
-        raise DamagedRecordError(f"its {name} has a value that is no finite number")
+def _check_weights(weights: Any, arm: Arm) -> None:
+    _check_keys("weights", weights, {"bin_width", "first_bin", "counts"})
+    if type(weights["bin_width"]) is not float or weights["bin_width"] != BIN_WIDTH:
+        raise DamagedRecordError(f"its histogram of weights has not bins of width {BIN_WIDTH}")
+    _check_numbers("histogram of weights", weights["counts"], int)
+    if sum(weights["counts"]) != training.num_first_weights(arm):
+        raise DamagedRecordError("its histogram does not have all weights of the first layer")
+    first = weights["first_bin"]
+    if type(first) is not int or abs(first) > MAX_BYTES:  # as far from 0 as a list can be long
+        raise DamagedRecordError(f"its histogram of weights begins at {first!r}, at no bin")
 
 
-def _check_weights(weights: Any) -> None:
-    if not isinstance(weights, dict) or set(weights) != {"bin_width", "first_bin", "counts"}:
-        raise DamagedRecordError("its weights are not bin_width, counts, first_bin")
-    counts = weights["counts"]
-    whole = isinstance(counts, list) and all(type(count) is int and count >= 0 for count in counts)
-    if not whole or not counts or type(weights["first_bin"]) is not int:
-        raise DamagedRecordError("its histogram of weights is not made of whole numbers")
-    if not _is_finite(weights["bin_width"]) or weights["bin_width"] <= 0:
-        raise DamagedRecordError("its histogram of weights has no positive bin width")
+def _check_probe(probe: Any) -> None:
+    _check_keys("probe", probe, {"loss", "penalty", "weights"})
+    _check_numbers("probe", [probe["loss"], probe["penalty"]])
+    _check_numbers("probe of weights", probe["weights"])
 
 
-def _is_finite(value: Any) -> bool:
-    # A whole number of JSON has no limit; one above the largest float is none of ours.
-    return type(value) in (int, float) and abs(value) <= sys.float_info.max
+def _check_provenance(origin: Any, arm: Arm) -> None:
+    # The oldest records do not say which kernels BLAS had chosen.
+    older = isinstance(origin, dict) and "blas_kernels" not in origin
+    _check_keys("provenance", origin, _ORIGIN - {"blas_kernels"} if older else _ORIGIN)
+    _check_numbers("provenance", [origin["blas_threads"]], int)
+    for name in sorted(set(origin) - {"blas_threads"}):
+        if not isinstance(origin[name], str):
+            raise DamagedRecordError(
+                f"its provenance has {name} {origin[name]!r}, which is no text"
+            )
+    if origin["data"] != arm.data:
+        raise DamagedRecordError(f"its data is {origin['data']!r}, that of its arm is {arm.data}")
 
 
 def _refuse_constant(name: str) -> None:
@@ -400,7 +455,7 @@ def _stale_because(record: Record, arm: Arm) -> str:
         return f"its arm has {name} {_printable(was[name])}, now it is {wanted[name]}"
     probe = training.probe(arm)
     for name, value in probe.items():
-        held = record["probe"].get(name)
+        held = record["probe"][name]
         if not _close(held, value):
             return f"its probe has {name} {_printable(held)}, the code now gives {value}"
     return ""
@@ -408,9 +463,5 @@ def _stale_because(record: Record, arm: Arm) -> str:
 
 def _close(held: Any, value: Any) -> bool:
     if isinstance(value, list):
-        return (
-            isinstance(held, list)
-            and len(held) == len(value)
-            and all(_close(one, other) for one, other in zip(held, value, strict=True))
-        )
-    return _is_finite(held) and math.isclose(held, value, rel_tol=PROBE_TOLERANCE)
+        return len(held) == len(value) and all(map(_close, held, value))
+    return math.isclose(held, value, rel_tol=PROBE_TOLERANCE)

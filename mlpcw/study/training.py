@@ -169,6 +169,15 @@ def build_model(arm: Arm, rng: checks.Rng, kernel_rng: checks.Rng) -> MultipleLa
     return MultipleLayerModel(layers[:-1]).astype(arm.dtype)  # no ReLU after the outputs
 
 
+def num_first_weights(arm: Arm) -> int:
+    """How many weights the lowest affine layer of an arm has."""
+    input_dim = IMAGE_DIM**2
+    if arm.convolution:
+        output_dim = IMAGE_DIM - arm.convolution.kernel_dim + 1
+        input_dim = arm.convolution.num_output_channels * output_dim**2
+    return input_dim * (*arm.hidden_dims, NUM_CLASSES)[0]
+
+
 def _penalty(penalty: Penalty | None) -> Callable | None:
     if penalty is None or not (penalty.l1 or penalty.l2):
         return None

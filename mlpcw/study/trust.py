@@ -64,8 +64,9 @@ SCENARIOS = {
         ("kills of the parent", "kills of a worker", "interrupts"),
     ),
     "an interrupted sweep ends at once with its workers": Scenario(
-        "A long sweep interrupted",
-        "It ends with exit status 1, and none of its processes is left.",
+        "A long `run`, `verify --retrain` or `replay`, interrupted, terminated or hung up",
+        "It ends with exit status 128 + the number of the signal, and none of its processes, locks"
+        " and temporary files is left.",
         ("interrupts",),
     ),
     "two sweeps at once on one folder end well": Scenario(
@@ -78,6 +79,11 @@ SCENARIOS = {
         "Exit status 1 and a sentence for each run without room; the other records are whole. With"
         f" more room the same command carries on, and its results {_TO_THE_BYTE}.",
         ("records without room",),
+    ),
+    "workers whose locks find no room say where": Scenario(
+        "A disk for the locks of workers that is full",
+        "Exit status 1 and a sentence that names the place.",
+        ("commands",),
     ),
     "a sweep that may write no long file leaves what was there": Scenario(
         "Writes cut short, at every length",

@@ -25,12 +25,15 @@ def command(folder, num_epochs=1, workers=2):
 
 
 @contextlib.contextmanager
-def started(folder, num_epochs=1, workers=2, **options):
-    """The command in a process group that is ended in any case; `options` are of `Popen`."""
+def started(folder, num_epochs=1, workers=2, arguments=None, **options):
+    """The command in a process group that is ended in any case; `options` are of `Popen`.
+
+    Another command may be given by its `arguments`.
+    """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as below nohup, and inherited
         signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(
-        command(folder, num_epochs, workers),
+        arguments or command(folder, num_epochs, workers),
         cwd=store.repository_root(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -70,6 +73,13 @@ def workers_of(process):
             if parent == process.pid and b"spawn_main" in (folder / "cmdline").read_bytes():
                 found.append(int(folder.name))
     return found
+
+
+def locks_left(process):
+    """Says, whenever it is called, which locks that a process now has are in shared memory."""
+    lines = Path(f"/proc/{process.pid}/maps").read_text("utf-8").splitlines()
+    numbers = {int(line.split()[4]) for line in lines if "/dev/shm/" in line}  # noqa: S108
+    return lambda: numbers & {each.inode() for each in os.scandir("/dev/shm")}  # noqa: S108
 
 
 def stored(folder):

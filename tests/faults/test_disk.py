@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import os
 import resource
+import shlex
 import stat
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import tempfile
 
 import pytest
 import sweeps
-from runs import Inline, forged, quick_arm
+from runs import Inline, forged, outdated, quick_arm
 
 from mlpcw.study import runner, store
 from mlpcw.study.store import State, Store
@@ -60,12 +61,29 @@ def test_a_sweep_onto_a_full_disk_says_so_keeps_the_good_and_is_carried_on(
     counts["records with room"] += num_done
 
 
+def test_workers_whose_locks_find_no_room_say_where(tmp_path, counts):
+    small = "mount -t tmpfs -o size=4k tmpfs /dev/shm"
+    inside = ["unshare", "--mount", "sh", "-c"]
+    if subprocess.run([*inside, small], capture_output=True).returncode:
+        pytest.skip("a small disk cannot be mounted here")
+    command = shlex.join(sweeps.command(tmp_path))
+    with sweeps.started(tmp_path, arguments=[*inside, f"{small} && {command}"]) as process:
+        out, err = process.communicate(timeout=300)
+    assert (process.returncode, out) == (1, "")
+    assert err.splitlines()[-1] == (
+        "Error: no worker can be started, as its locks, which Linux keeps in /dev/shm, cannot be"
+        " made (No space left on device): make room there, or make it larger"
+    )
+    assert "Traceback" not in err
+    counts["commands"] += 1
+
+
 @pytest.fixture
 def old(tmp_path):
     """A store in which every run of the first part is stale, and waits to be trained again."""
     kept = Store(tmp_path, "quick", 1)
     for arm in kept.arms("part1"):
-        kept.write(forged(arm) | {"probe": {}})
+        kept.write(outdated(arm))
     return kept
 
 

@@ -6,14 +6,16 @@
 import contextlib
 import itertools
 import os
+import re
 import signal
+import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import sweeps
-from runs import wait_until
+from runs import quick_store, wait_until
 
 from mlpcw.study.store import State
 
@@ -110,12 +112,50 @@ def test_two_sweeps_at_once_on_one_folder_end_well(tmp_path, undisturbed, counts
         counts["pairs of sweeps"] += 1
 
 
-def test_an_interrupted_sweep_ends_at_once_with_its_workers(tmp_path, counts):
-    with sweeps.started(tmp_path, num_epochs=3000) as process:
-        assert "0%" in "".join(process.stderr.read(1) for _ in range(20))
+RUN = ("run", "part1", "--profile", "quick", "--epochs", "3000")
+VERIFY = ("verify", "--profile", "quick", "--retrain", "69")
+REPLAY = ("replay", "part1/none", "--epochs", "50")
+
+
+@needs_proc
+@pytest.mark.parametrize(
+    ("arguments", "number", "send"),
+    [
+        (RUN, signal.SIGINT, os.kill),
+        (RUN, signal.SIGINT, os.killpg),
+        (RUN, signal.SIGTERM, os.kill),
+        (RUN, signal.SIGHUP, os.killpg),
+        (VERIFY, signal.SIGTERM, os.killpg),
+        (VERIFY, signal.SIGHUP, os.kill),
+        pytest.param(REPLAY, signal.SIGTERM, os.kill, marks=pytest.mark.needs_mnist),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else getattr(value, "__name__", None),
+)
+def test_an_interrupted_sweep_ends_at_once_with_its_workers(
+    tmp_path, counts, arguments, number, send
+):
+    results, temporary = tmp_path / "results", tmp_path / "temporary"
+    temporary.mkdir()
+    command = [sys.executable, "-m", "mlpcw", *arguments]
+    if arguments is not REPLAY:
+        command += ["--results", str(results)]
+        quick_store(results)
+    before = sorted(results.rglob("*"))
+    with sweeps.started(
+        results, arguments=command, env=os.environ | {"TMPDIR": str(temporary)}
+    ) as process:
+        assert wait_until(lambda: sweeps.workers_of(process))
         time.sleep(1)
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
-        assert process.returncode == 1
+        locks = sweeps.locks_left(process)
+        assert locks()
+        assert len(list(temporary.iterdir())) == (arguments is not RUN)
+        send(process.pid, number)
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 128 + number
         assert wait_until(lambda: sweeps.is_gone(process))
+    assert all(re.match(r"\d+ runs: ", line) for line in err.splitlines() if line), err  # the bar
+    assert list(temporary.iterdir()) == []
+    assert not locks()
+    made = {path for path in results.rglob("*") if path.is_file()} - {*before}
+    assert made == set()
     counts["interrupts"] += 1
