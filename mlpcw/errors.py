@@ -25,6 +25,7 @@ class Error:
         Raises:
             ValueError: If the shapes differ.
         """
+        outputs = as_floats(outputs)
         return self._value(outputs, _fitting(targets, outputs))
 
     def grad(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -33,6 +34,7 @@ class Error:
         Raises:
             ValueError: If the shapes differ.
         """
+        outputs = as_floats(outputs)
         return self._grad(outputs, _fitting(targets, outputs))
 
     def _value(self, outputs: np.ndarray, targets: np.ndarray) -> float:
@@ -110,13 +112,24 @@ def sigmoid(values: np.ndarray) -> np.ndarray:
 
 def softmax(values: np.ndarray) -> np.ndarray:
     """Softmax over the last axis: positive, and each row sums to 1."""
+    values = as_floats(values)
     probabilities = np.exp(values - values.max(axis=-1, keepdims=True))
     probabilities /= probabilities.sum(axis=-1, keepdims=True)
     return probabilities
 
 
+def as_floats(values: np.ndarray) -> np.ndarray:
+    """Whole numbers as float32 or float64, whichever holds them all; other arrays themselves.
+
+    Differences of unsigned bytes wrap around, and NumPy takes their exponentials in float16.
+    """
+    if np.issubdtype(np.asarray(values).dtype, np.floating):
+        return values
+    return np.asarray(values, np.result_type(values, np.float32))
+
+
 def _fitting(targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
-    """`targets` in the dtype of `outputs` (float64 beside whole numbers), if the shapes agree."""
+    """`targets` in the dtype of `outputs`, if the shapes agree."""
     if np.shape(targets) != np.shape(outputs):
         raise ValueError(
             f"targets of shape {np.shape(targets)} do not fit outputs of shape {np.shape(outputs)}:"

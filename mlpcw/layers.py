@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from mlpcw import checks, conv, kernels
-from mlpcw.errors import sigmoid, softmax
+from mlpcw.errors import as_floats, sigmoid, softmax
 from mlpcw.initialisers import ConstantInit, UniformInit
 
 Initialiser = Callable[[tuple[int, ...]], np.ndarray]
@@ -392,7 +392,7 @@ class TanhLayer(Layer):
     """Hyperbolic tangent of each input."""
 
     def fprop(self, inputs: np.ndarray) -> np.ndarray:
-        return np.tanh(inputs)
+        return np.tanh(as_floats(inputs))
 
     def bprop(self, inputs, outputs, grads_wrt_outputs):
         return (1 - outputs**2) * grads_wrt_outputs
@@ -444,10 +444,11 @@ class RadialBasisFunctionLayer(Layer):
     def bprop(self, inputs, outputs, grads_wrt_outputs):
         scaled = self._scaled(inputs)
         weighted = (outputs * grads_wrt_outputs).reshape(scaled.shape)
-        return -2 * (weighted * scaled / self.scales.astype(inputs.dtype)).sum(axis=-1)
+        return -2 * (weighted * scaled / self.scales.astype(scaled.dtype)).sum(axis=-1)
 
     def _scaled(self, inputs: np.ndarray) -> np.ndarray:
         """(x - c) / s, `(batch_size, num_dims, num_points)`, in the dtype of the inputs."""
+        inputs = as_floats(inputs)
         centres, scales = self.centres.astype(inputs.dtype), self.scales.astype(inputs.dtype)
         return (inputs[..., np.newaxis] - centres) / scales
 
