@@ -10,7 +10,7 @@ from gradcheck import check_error
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import log_loss
-from support import check, examples, lay, looks, seeds
+from support import LAYOUTS, check, examples, lay, looks, seeds
 from witnesses import BY_HAND, INDEPENDENT, PROJECTION, witness
 
 from mlpcw.errors import (
@@ -64,7 +64,11 @@ def test_gradient_is_the_slope(name):
 @witness(INDEPENDENT, lambda name: ERRORS[name][0])
 @EVERY_ERROR
 @examples(25)
-@given(seed=seeds, looks=looks(2), whole=st.sampled_from(["u1", "i1", "i8", None]))
+@given(
+    seed=seeds,
+    looks=looks(2, layouts=list(LAYOUTS)),
+    whole=st.sampled_from(["u1", "i1", "i8", None]),
+)
 def test_agrees_with_the_slow_implementation(name, seed, looks, whole):
     """In the dtype of the outputs, whatever that of the targets; where they may be whole, too."""
     error, outputs, targets, slow = ERRORS[name]
