@@ -84,12 +84,11 @@ def make_step(
 
 
 def _fit_for_blas(param: np.ndarray, mom: np.ndarray) -> bool:
-    """Whether two arrays lie in memory alike, without gaps."""
+    """Whether two arrays lie in memory alike, without gaps; of others BLAS would change a copy."""
     return (
         (param.shape, param.strides, param.dtype) == (mom.shape, mom.strides, mom.dtype)
         and (param.flags.c_contiguous or param.flags.f_contiguous)
-        and param.flags.writeable
-        and mom.flags.writeable
+        and all(array.flags.writeable and array.flags.aligned for array in (param, mom))
     )
 
 
