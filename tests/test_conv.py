@@ -8,7 +8,7 @@ import reference
 from gradcheck import check_gradient
 from hypothesis import given
 from hypothesis import strategies as st
-from support import check, dtypes, examples, lay, looks, seeds
+from support import agree, check, dtypes, examples, lay, looks, seeds
 from witnesses import BY_HAND, INDEPENDENT, PROJECTION, conv_method, witness
 
 from mlpcw import conv, kernels
@@ -151,6 +151,16 @@ def test_methods_agree_at_the_sizes_of_a_network(
     slow = all_three(inputs, kernels, grads, "loop")
     for fast, expected in zip(all_three(inputs, kernels, grads, method), slow, strict=True):
         np.testing.assert_allclose(fast, expected, rtol=1e-10, atol=1e-10)
+
+
+def test_any_number_of_taps(each_way):
+    """Which "direct" takes eight at a time."""
+    skip_unless_here("direct")
+    inputs, grads = np.random.default_rng(6).normal(size=(2, 3, 1, 1, 20))
+    for number in range(1, 18):
+        ours, grads_here = inputs[:1, :, :, :number], grads[..., number - 1 :]
+        expected = [reference.convolve(inputs, ours), *gradients(inputs, ours, grads_here)]
+        agree(all_three(inputs, ours, grads_here, "direct"), expected, "f8")
 
 
 @pytest.mark.parametrize("method", METHODS)
