@@ -191,6 +191,7 @@ class Memory:
 
     def _digests(self, module):
         tests = [ROOT / "tests" / f"test_{name}.py" for name in TESTS[module]]
+        tests += [ROOT / "tests" / name for name in ("support.py", "reference.py")]
         return digest(ROOT / "mlpcw" / f"{module}.py"), digest(*tests)
 
 

@@ -11,6 +11,8 @@ import numpy as np
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from mlpcw import kernels
+
 TIMES = 1
 """Factor on the number of examples; with `--long` larger."""
 
@@ -88,6 +90,26 @@ def lay(array, look):
         return LAYOUTS[layout](array)
     first = tuple(slice(0, 1 if axes >> min(n, 1) & 1 else None) for n in range(array.ndim))
     return np.broadcast_to(array[first].copy(), array.shape)
+
+
+# ---- precision --------------------------------------------------------------------------------
+
+
+def only_single(monkeypatch, *names):
+    """Kernels of these names refuse to be handed float64; the names of those called go in a set."""
+    called = set()
+
+    def watched(name, kernel):
+        def call(*arguments):
+            called.add(name)
+            assert not any(getattr(each, "dtype", "") == "f8" for each in arguments)
+            return kernel(*arguments)
+
+        return call
+
+    for name in names:
+        monkeypatch.setattr(kernels, name, watched(name, getattr(kernels, name)))
+    return called
 
 
 # ---- what is asked of an operation ------------------------------------------------------------

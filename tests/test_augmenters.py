@@ -10,7 +10,7 @@ import pytest
 import reference
 from hypothesis import given
 from hypothesis import strategies as st
-from support import agree, check, dtypes, examples, lay, looks, seeds, unchanged
+from support import agree, check, dtypes, examples, lay, looks, only_single, seeds, unchanged
 
 from mlpcw import augmenters, kernels
 from mlpcw.augmenters import random_distortion, random_noise, random_rotation, random_shift
@@ -336,6 +336,18 @@ def test_a_pixel_that_is_no_number_stays_in_its_image(augmenter, value):
 def test_angle_that_is_no_number():
     rotated = augmenters.rotate(np.ones((1, 4, 4)), np.array([np.nan]))
     np.testing.assert_array_equal(rotated, np.zeros((1, 4, 4)))
+
+
+@pytest.mark.parametrize("make_rng", RANDOM_SOURCES)
+def test_float32_images_are_changed_in_float32(monkeypatch, make_rng):
+    """But for coordinates where these have to be exact."""
+    images = random_images(4, 6, 6).astype("f4")
+    noise = augmenters._random_fields(make_rng(18), (4, 2, 6, 6), 1.0, 1.0, images.dtype)
+    assert noise.dtype == ("f4" if make_rng is np.random.default_rng else "f8")
+    called = only_single(monkeypatch, "sample_bilinear")
+    augmenters.distort(images, noise.astype("f4"))
+    assert called == ({"sample_bilinear"} if kernels.compiled() else set())
+    assert augmenters._margin_matrix(6, np.float32).dtype == "f4"
 
 
 def test_import_does_not_wait_for_scipy():

@@ -8,7 +8,7 @@ import reference
 from gradcheck import check_gradient
 from hypothesis import given
 from hypothesis import strategies as st
-from support import agree, check, dtypes, examples, lay, looks, seeds
+from support import agree, check, dtypes, examples, lay, looks, only_single, seeds
 from witnesses import BY_HAND, INDEPENDENT, PROJECTION, conv_method, witness
 
 from mlpcw import conv, kernels
@@ -213,15 +213,19 @@ class Float32Only(np.ndarray):
 
 
 @pytest.mark.parametrize("method", FAST)
-def test_float32_never_becomes_float64_on_the_way(method):
-    inputs, kernels, grads = (
+def test_float32_never_becomes_float64_on_the_way(method, each_way, monkeypatch):
+    skip_unless_here(method)
+    loops = "correlate", "correlate_grads", "unfold", "fold", "fold_rows"
+    called = only_single(monkeypatch, *loops)
+    inputs, ours, grads = (
         np.ones(shape, np.float32).view(Float32Only)
         for shape in [(6, 2, 9, 8), (3, 2, 4, 5), (6, 3, 6, 4)]
     )
     functions = conv.METHODS[method]
-    assert functions.convolve(inputs, kernels).dtype == np.float32
-    assert functions.grad_inputs(kernels, grads).dtype == np.float32
+    assert functions.convolve(inputs, ours).dtype == np.float32
+    assert functions.grad_inputs(ours, grads).dtype == np.float32
     assert functions.grad_kernels(inputs, grads).dtype == np.float32
+    assert bool(called) == (kernels.compiled() and method != "toeplitz")
 
 
 def test_the_watch_on_float32_sees_float64():
