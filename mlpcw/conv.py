@@ -40,6 +40,15 @@ from numpy.lib.stride_tricks import sliding_window_view
 from mlpcw import checks
 from mlpcw import kernels as loops
 
+IM2COL_BLOCK = 2**20
+"""Bytes of patches that "im2col" makes at once; they stay in the cache."""
+
+CHANNELS_LAST_BLOCK = 2**19
+"""As `IM2COL_BLOCK`, of "channels_last"."""
+
+DIRECT_BLOCK, DIRECT_IMAGES = 2**20, 32
+"""Bytes that "direct" copies at once, and the fewest images."""
+
 # ---- the three operations --------------------------------------------------------------------
 
 
@@ -284,7 +293,7 @@ class _Patches:
         self.kernel_width = width - self.output_width + 1
         rows = num_channels * self.kernel_width * self.kernel_height
         columns = self.output_height * self.output_width
-        block_size = 2**20 // (rows * columns * dtype.itemsize)  # a MiB of patches
+        block_size = IM2COL_BLOCK // (rows * columns * dtype.itemsize)
         self.block_size = min(max(1, block_size), self.batch_size)
         self.compiled = loops.compiled() and dtype in (np.float32, np.float64)
         self.shifted = np.empty(
@@ -500,14 +509,14 @@ def _batch_last(images: np.ndarray) -> np.ndarray:
 
 
 def _batch_blocks(*arrays: np.ndarray) -> Iterator[slice]:
-    """Yields parts of the batch, about equal, of which all arrays together take about a MiB.
+    """Yields parts of the batch, about equal, of which all arrays together take `DIRECT_BLOCK`.
 
     Of more, the copies with the batch last leave the cache: a batch of 8 maps of 24 x 24 takes
-    three times as long to copy at once. But rows of few images, fewer than 32, are too short.
+    three times as long to copy at once. But rows of fewer than `DIRECT_IMAGES` are too short.
     """
     batch_size = len(arrays[0])
-    num_blocks = -(-sum(array.nbytes for array in arrays) // 2**20)
-    size = max(32, -(-batch_size // num_blocks))
+    num_blocks = -(-sum(array.nbytes for array in arrays) // DIRECT_BLOCK)
+    size = max(DIRECT_IMAGES, -(-batch_size // num_blocks))
     for start in range(0, batch_size, size):
         yield slice(start, start + size)
 
@@ -590,7 +599,7 @@ def _patches(
     _, _, output_height, output_width = output_shape
     kernel_height, kernel_width = height - output_height + 1, width - output_width + 1
     shape = output_height, output_width, kernel_height, kernel_width * num_channels
-    block_size = 2**19 // (math.prod(shape) * dtype.itemsize)  # half a MiB of patches
+    block_size = CHANNELS_LAST_BLOCK // (math.prod(shape) * dtype.itemsize)
     block_size = min(max(1, block_size), batch_size)
     memory = np.empty((block_size, *shape), dtype)
     for start in range(0, batch_size, block_size):

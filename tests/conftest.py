@@ -5,14 +5,16 @@ examples in every run. BLAS has one thread, as in the processes that train: with
 another order, and the last digits differ.
 
 The tests of faults and the fuzz tests have a short version, which every run has, and with `--long`
-a full one. They count what they did, as do the tests that hold the library against others
-(`oracles`) and the witnesses of gradients; the counts are printed at the end, and with `--long`
-those of a run that has passed are kept in `results/trust/`.
+a full one, as have properties. The former count what they did, as do tests that hold the library
+against others (`oracles`) and witnesses of gradients; the counts are printed at the end, and with
+`--long` those of a run that has passed are kept in `results/trust/`.
 """
 
 import collections
+import inspect
 import os
 import time
+import types
 
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[name] = "1"  # before NumPy is loaded, which counts them then
@@ -20,13 +22,19 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import hypothesis  # noqa: E402
 import kept  # noqa: E402
 import pytest  # noqa: E402
+import support  # noqa: E402
 import witnesses  # noqa: E402
 from runs import Inline, forged  # noqa: E402
 
 from mlpcw import kernels, mnist  # noqa: E402
 from mlpcw.study import runner  # noqa: E402
 
-hypothesis.settings.register_profile("fixed", derandomize=True, deadline=None)
+hypothesis.settings.register_profile(
+    "fixed",
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],
+)
 hypothesis.settings.load_profile("fixed")
 
 COUNTS = pytest.StashKey[dict[str, dict[str, collections.Counter]]]()
@@ -46,6 +54,7 @@ def pytest_configure(config):
     config.stash[COUNTS] = {}
     if config.getoption("--long"):
         config.stash[COMMIT] = kept.commit()
+        support.TIMES = 20
 
 
 @pytest.hookimpl(tryfirst=True)  # before any test is left out
@@ -106,13 +115,16 @@ def digits_for_mnist(monkeypatch):
     monkeypatch.setattr(mnist, "load", lambda data_dir=None: mnist.digits())
 
 
-@pytest.fixture(params=["compiled", "not compiled"])
+@pytest.fixture(params=["compiled", "as written", "NumPy"])
 def each_way(request, monkeypatch):
-    """Lets a test go both ways: with compiled kernels, if they are there, and without."""
-    if request.param == "not compiled":
-        monkeypatch.setattr(kernels, "compiled", lambda: False)
-    elif not kernels.compiled():
+    """Lets a test go all ways: kernels compiled, if they can be, in plain Python, or left out."""
+    if request.param == "compiled" and not kernels.compiled():
         pytest.skip("no compiler")
+    if request.param == "as written":
+        for name, kernel in vars(kernels).items():
+            if kernel.__class__ is types.FunctionType and kernel.__module__ == kernels.__name__:
+                monkeypatch.setattr(kernels, name, inspect.unwrap(kernel))
+    monkeypatch.setattr(kernels, "compiled", lambda: request.param != "NumPy")
 
 
 @pytest.fixture

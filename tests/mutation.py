@@ -1,9 +1,16 @@
 """Small faults put into a module of the library, one at a time: mutants.
 
-A mutant differs from the source in one place: a comparison or a sign turned, a number one larger, a
-condition negated, a statement or a returned value left out. Tests that pass all the same have
-missed it. `mutants_of` lists those of a source, `make mutants` (mutate.py) tries them, and
-test_mutants.py holds some by name.
+A mutant differs from the source in one place. It is of one of these kinds:
+
+* "logic": a comparison or a sign turned, a number one larger, a condition negated, a statement or a
+  returned value left out;
+* "casts": a dtype left out;
+* "blocks": a slice or a range that ends one too early or too late, or without its last part;
+* "memory": a new array in place of one that is changed in place, an order of memory or a copy left
+  out.
+
+Tests that pass all the same have missed it. `mutants_of` lists those of a source, `make mutants`
+(mutate.py) tries them, and test_mutants.py holds some by name.
 
 Left alone are text, annotations, docstrings and decorators.
 """
@@ -13,6 +20,10 @@ import collections
 import contextlib
 import copy
 import inspect
+from collections.abc import Callable
+from typing import NamedTuple
+
+KINDS = ("logic", "casts", "blocks", "memory")
 
 COMPARISONS = {
     ast.Lt: ast.LtE,
@@ -39,22 +50,33 @@ OPERATIONS = {
 }
 
 
+DTYPE_AT = {"asarray": 1, "ascontiguousarray": 1, "array": 1, "empty": 1, "zeros": 1, "ones": 1}
+"""Functions of NumPy that take a dtype without its name, and as which argument."""
+
+
+class Mutant(NamedTuple):
+    """Its kind, and a function without arguments that returns an `ast.Module`."""
+
+    kind: str
+    make: Callable[[], ast.Module]
+
+
 def mutants_of(source):
-    """The mutants of a source, each a name and a tree.
+    """The mutants of a source, by name.
 
     The name says where it is and what became of what; it stays the same as long as that place does,
     wherever in the file that is.
 
     Returns:
-        A dictionary of functions without arguments that return an `ast.Module`.
+        A dictionary of `Mutant`.
     """
     tree = ast.parse(source)
     count = collections.Counter()
     mutants = {}
-    for number, name in enumerate(_Mutator(None).list(tree)):
+    for number, (kind, name) in enumerate(_Mutator(None).list(tree)):
         count[name] += 1
         key = name if count[name] == 1 else f"{name} ({count[name]})"
-        mutants[key] = lambda number=number: _Mutator(number).apply(tree)
+        mutants[key] = Mutant(kind, lambda number=number: _Mutator(number).apply(tree))
     return mutants
 
 
@@ -62,7 +84,7 @@ class _Mutator(ast.NodeTransformer):
     """Visits all places where there is something to change, and changes that of one number."""
 
     def __init__(self, wanted):
-        self.wanted, self.names, self.scope = wanted, [], []
+        self.wanted, self.names, self.scope, self.numbers = wanted, [], [], set()
 
     def list(self, tree):
         self.visit(copy.deepcopy(tree))
@@ -71,20 +93,22 @@ class _Mutator(ast.NodeTransformer):
     def apply(self, tree):
         return ast.fix_missing_locations(self.visit(copy.deepcopy(tree)))
 
-    def choose(self, node, *others):
+    def choose(self, node, *others, kind="logic"):
         """The node, or of the others that which is wanted."""
         chosen = node
         for other in others:
             if len(self.names) == self.wanted:
                 chosen = ast.copy_location(other, node)
             was, becomes = (" ".join(ast.unparse(each).split()) for each in (node, other))
-            self.names.append(f"{'.'.join(self.scope) or 'module'}: {was} -> {becomes}")
+            name = f"{'.'.join(self.scope) or 'module'}: {was} -> {becomes}"
+            self.names.append((kind, name))
         return chosen
 
     # ---- scopes, and what is left alone ----
 
     def visit_FunctionDef(self, node):
         self.scope.append(node.name)
+        self.numbers = _numbers(node)
         node.args.defaults = [self.visit(each) for each in node.args.defaults]
         node.args.kw_defaults = [each and self.visit(each) for each in node.args.kw_defaults]
         node.body = [self.visit(each) for each in node.body]
@@ -139,6 +163,42 @@ class _Mutator(ast.NodeTransformer):
             return self.choose(node, ast.Constant(node.value + 1))
         return node
 
+    def visit_Call(self, node):
+        self.generic_visit(node)
+        name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+        keywords = {each.arg: each for each in node.keywords}
+
+        def without(keyword):
+            return ast.Call(node.func, node.args, [k for k in node.keywords if k is not keyword])
+
+        chosen = node
+        if name == "astype":
+            chosen = self.choose(chosen, node.func.value, kind="casts")
+        if "dtype" in keywords:
+            chosen = self.choose(chosen, without(keywords["dtype"]), kind="casts")
+        if len(node.args) > (at := DTYPE_AT.get(name, len(node.args))):
+            args = [*node.args[:at], *node.args[at + 1 :]]
+            chosen = self.choose(chosen, ast.Call(node.func, args, node.keywords), kind="casts")
+        for keyword in ("out", "order"):
+            if keyword in keywords:
+                chosen = self.choose(chosen, without(keywords[keyword]), kind="memory")
+        if name == "copy" and not node.args:
+            chosen = self.choose(chosen, node.func.value, kind="memory")
+        if name in ("ascontiguousarray", "asfortranarray"):
+            chosen = self.choose(chosen, node.args[0], kind="memory")
+        if name in ("slice", "range") and node.args:
+            chosen = self.choose(chosen, *_other_ends(node), kind="blocks")
+        return chosen
+
+    def visit_Slice(self, node):
+        self.generic_visit(node)
+        # Another number in place of one that is written out is a mutant of that already.
+        if not isinstance(node.upper, ast.Constant | ast.UnaryOp | None):
+            node.upper = self.choose(node.upper, _plus(node.upper, -1), kind="blocks")
+        if not isinstance(node.lower, ast.Constant | ast.UnaryOp | None):
+            node.lower = self.choose(node.lower, _plus(node.lower, 1), kind="blocks")
+        return node
+
     # ---- statements ----
 
     def visit_If(self, node):
@@ -157,13 +217,28 @@ class _Mutator(ast.NodeTransformer):
         node.value = self.visit(node.value)
         other = OPERATIONS.get(type(node.op))
         changed = [ast.AugAssign(node.target, other(), node.value)] if other else []
-        return self.choose(node, *changed, ast.Pass())
+        chosen = self.choose(node, *changed, ast.Pass())
+        name = _loaded(node.target)
+        number = isinstance(node.value, ast.Constant) or ast.unparse(node.target) in self.numbers
+        if name and not number:
+            new = _assignment(node.target, ast.BinOp(name, node.op, node.value), node)
+            chosen = self.choose(chosen, new, kind="memory")
+        return chosen
 
     def visit_Assign(self, node):
         node.value = self.visit(node.value)
         # A name that is not assigned fails at once: nothing to learn.
         named = all(isinstance(target, ast.Name | ast.Tuple) for target in node.targets)
-        return node if named else self.choose(node, ast.Pass())
+        if named:
+            return node
+        chosen = self.choose(node, ast.Pass())
+        target = node.targets[0]
+        whole = isinstance(target, ast.Subscript) and ast.unparse(target.slice) in (":", "...")
+        if whole and _loaded(target.value):
+            name = copy.copy(target.value)
+            name.ctx = ast.Store()
+            chosen = self.choose(chosen, _assignment(name, node.value, node), kind="memory")
+        return chosen
 
     def visit_Expr(self, node):
         if isinstance(node.value, ast.Constant):
@@ -174,6 +249,53 @@ class _Mutator(ast.NodeTransformer):
     def visit_Raise(self, node):
         self.generic_visit(node)
         return self.choose(node, ast.Pass())
+
+
+def _loaded(node):
+    """What a name or an attribute, perhaps one to be set, stands for; `None` for other nodes."""
+    return ast.parse(ast.unparse(node), mode="eval").body if _is_name(node) else None
+
+
+def _is_name(node):
+    return isinstance(node, ast.Name) or (isinstance(node, ast.Attribute) and _is_name(node.value))
+
+
+def _assignment(target, value, node):
+    return ast.copy_location(ast.Assign([target], value, lineno=node.lineno), node)
+
+
+def _plus(node, number):
+    operation = ast.Add() if number > 0 else ast.Sub()
+    return ast.BinOp(node, operation, ast.Constant(abs(number)))
+
+
+def _other_ends(call):
+    """A slice or a range that ends one earlier, a range without what does not fill a step."""
+    at = 0 if len(call.args) == 1 else 1
+    ends = [_plus(call.args[at], -1)]
+    if len(call.args) == 3:
+        ends.append(_plus(ast.BinOp(call.args[1], ast.Sub(), call.args[2]), 1))
+    if isinstance(call.args[at], ast.Constant):
+        ends = []
+    return [
+        ast.Call(call.func, [*call.args[:at], end, *call.args[at + 1 :]], call.keywords)
+        for end in ends
+    ]
+
+
+def _numbers(function):
+    """The names that a function sets to a plain number or to one of a dtype: not arrays."""
+    return {
+        name.id
+        for node in ast.walk(function)
+        if isinstance(node, ast.Assign)
+        and (
+            isinstance(node.value, ast.Constant)
+            or (isinstance(node.value, ast.Call) and ast.unparse(node.value.func).endswith("type"))
+        )
+        for name in node.targets
+        if isinstance(name, ast.Name)
+    }
 
 
 # ---- in place ----------------------------------------------------------------------------------

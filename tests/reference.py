@@ -9,33 +9,31 @@ import math
 import numpy as np
 from scipy import ndimage
 
-# ---- convolution: the sum of its definition, one output at a time ----------------------------
+# ---- convolution: the sum of its definition, one pixel and one number of a kernel at a time ----
+
+
+def _taps(kernels, height, width):
+    """Output pixel (i, j), the kernel's number (p, q) and the input pixel that it meets there."""
+    kernel_height, kernel_width = kernels.shape[2:]
+    for i, j, p, q in np.ndindex(height, width, kernel_height, kernel_width):
+        yield np.s_[:, :, i, j], np.s_[:, :, -1 - p, -1 - q], np.s_[:, :, i + p, j + q]
 
 
 def convolve(inputs, kernels):
     """Outputs of the true, 'valid' convolution with stride 1."""
-    batch_size, num_input_channels, height, width = inputs.shape
-    num_output_channels, _, kernel_height, kernel_width = kernels.shape
-    outputs = np.zeros(
-        (batch_size, num_output_channels, height - kernel_height + 1, width - kernel_width + 1)
-    )
-    for b, o, i, j in np.ndindex(outputs.shape):
-        for c, p, q in np.ndindex(num_input_channels, kernel_height, kernel_width):
-            kernel_value = kernels[o, c, kernel_height - 1 - p, kernel_width - 1 - q]
-            outputs[b, o, i, j] += kernel_value * inputs[b, c, i + p, j + q]
+    height, width = (a - b + 1 for a, b in zip(inputs.shape[2:], kernels.shape[2:], strict=True))
+    outputs = np.zeros((len(inputs), len(kernels), height, width))
+    for output, number, pixel in _taps(kernels, height, width):
+        outputs[output] += inputs[pixel] @ kernels[number].T
     return outputs
 
 
-def convolution_gradients(inputs, kernels, grads_wrt_outputs):
+def convolution_gradients(inputs, kernels, grads):
     """Gradients with respect to inputs and kernels: each product of the sum gives to both."""
-    _, num_input_channels, kernel_height, kernel_width = kernels.shape
     grads_wrt_inputs, grads_wrt_kernels = np.zeros(inputs.shape), np.zeros(kernels.shape)
-    for b, o, i, j in np.ndindex(grads_wrt_outputs.shape):
-        for c, p, q in np.ndindex(num_input_channels, kernel_height, kernel_width):
-            kernel = (o, c, kernel_height - 1 - p, kernel_width - 1 - q)
-            pixel = (b, c, i + p, j + q)
-            grads_wrt_inputs[pixel] += kernels[kernel] * grads_wrt_outputs[b, o, i, j]
-            grads_wrt_kernels[kernel] += inputs[pixel] * grads_wrt_outputs[b, o, i, j]
+    for output, number, pixel in _taps(kernels, *grads.shape[2:]):
+        grads_wrt_inputs[pixel] += grads[output] @ kernels[number]
+        grads_wrt_kernels[number] += grads[output].T @ inputs[pixel]
     return grads_wrt_inputs, grads_wrt_kernels
 
 

@@ -207,15 +207,24 @@ class Kind:
     def method(self, value: int = 3) -> bool:
         """Text."""
         if value < LIMIT and not self.closed:
-            self.total += value * 2
+            self.total[...] = value * 2
             print("text")
         return value >= 0.5
 '''
+ARRAYS = """
+def work(rows, size):
+    count = 0
+    count += rows.size
+    rows += np.zeros(size, dtype=float)
+    rows[:] = np.ascontiguousarray(rows[size:].astype(int), "f4")
+    np.dot(rows, rows, out=rows)
+    for start in range(0, len(rows), size):
+        yield rows[:size].copy()
+"""
 
 
 def test_the_mutants_of_a_source():
-    names = list(mutation.mutants_of(SOURCE))
-    assert names == [
+    assert list(mutation.mutants_of(SOURCE)) == [
         "module: 10 -> 11",
         "Kind.method: 3 -> 4",
         "Kind.method: value < LIMIT -> value <= LIMIT",
@@ -223,8 +232,8 @@ def test_the_mutants_of_a_source():
         "Kind.method: value < LIMIT and (not self.closed) -> value < LIMIT or not self.closed",
         "Kind.method: 2 -> 3",
         "Kind.method: value * 2 -> value / 2",
-        "Kind.method: self.total += value * 2 -> self.total -= value * 2",
-        "Kind.method: self.total += value * 2 -> pass",
+        "Kind.method: self.total[...] = value * 2 -> pass",
+        "Kind.method: self.total[...] = value * 2 -> self.total = value * 2",
         "Kind.method: print('text') -> pass",
         "Kind.method.if: value < LIMIT and (not self.closed) -> "
         "not (value < LIMIT and (not self.closed))",
@@ -234,9 +243,37 @@ def test_the_mutants_of_a_source():
     ]
 
 
-def test_a_mutant_differs_in_one_place_and_compiles():
-    source = ast.unparse(ast.parse(SOURCE)).splitlines()
-    for make in mutation.mutants_of(SOURCE).values():
+def test_the_mutants_of_arrays():
+    mutants = mutation.mutants_of(ARRAYS)
+    found = {
+        kind: [name[6:] for name, mutant in mutants.items() if mutant.kind == kind]
+        for kind in mutation.KINDS
+    }
+    contiguous = "np.ascontiguousarray(rows[size:].astype(int), 'f4')"
+    assert found["casts"] == [
+        "np.zeros(size, dtype=float) -> np.zeros(size)",
+        "rows[size:].astype(int) -> rows[size:]",
+        f"{contiguous} -> np.ascontiguousarray(rows[size:].astype(int))",
+    ]
+    assert found["blocks"] == [
+        "size -> size + 1",
+        "range(0, len(rows), size) -> range(0, len(rows) - 1, size)",
+        "range(0, len(rows), size) -> range(0, len(rows) - size + 1, size)",
+        "size -> size - 1",
+    ]
+    assert found["memory"] == [
+        "rows += np.zeros(size, dtype=float) -> rows = rows + np.zeros(size, dtype=float)",
+        f"{contiguous} -> rows[size:].astype(int)",
+        f"rows[:] = {contiguous} -> rows = {contiguous}",
+        "np.dot(rows, rows, out=rows) -> np.dot(rows, rows)",
+        "rows[:size].copy() -> rows[:size]",
+    ]
+
+
+@pytest.mark.parametrize("text", [SOURCE, ARRAYS])
+def test_a_mutant_differs_in_one_place_and_compiles(text):
+    source = ast.unparse(ast.parse(text)).splitlines()
+    for _, make in mutation.mutants_of(text).values():
         tree = make()
         compile(tree, "mutant", "exec")
         lines = ast.unparse(tree).splitlines()

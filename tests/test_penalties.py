@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import reference
 from gradcheck import check_penalty
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support import check, examples, lay, looks, seeds
 from witnesses import BY_HAND, INDEPENDENT, PROJECTION, witness
 
 from mlpcw.penalties import L1L2Penalty, L1Penalty, L2Penalty
@@ -44,12 +45,13 @@ def test_gradient_is_the_slope(name, shape):
 @witness(INDEPENDENT, lambda name: PENALTIES[name][0])
 @EVERY_PENALTY
 @SHAPES
-def test_agrees_with_the_slow_implementation(name, shape):
+@examples(25)
+@given(seed=seeds, looks=looks(1))
+def test_agrees_with_the_slow_implementation(name, shape, seed, looks):
     penalty, slow = PENALTIES[name]
-    weights = away_from_zero(shape)
-    value, grads = slow(weights)
-    assert penalty(weights) == pytest.approx(value, rel=1e-13)
-    np.testing.assert_allclose(penalty.grad(weights), grads, rtol=1e-13)
+    weights = lay(np.random.default_rng(seed).normal(size=shape), *looks)
+    (_, grads) = check(lambda w: [penalty(w), penalty.grad(w)], slow, [weights], weights.dtype)
+    assert grads.flags.writeable and not np.shares_memory(grads, weights)
 
 
 WEIGHTS_BY_HAND = np.array([[1.0, -2.0], [0.0, 3.0]])
@@ -75,7 +77,6 @@ def test_by_hand(penalty, value, grads):
 # ---- properties -------------------------------------------------------------------------------
 
 
-@settings(deadline=None)
 @given(WEIGHTS, COEFFICIENTS, COEFFICIENTS)
 def test_the_combination_is_half_of_the_sum(weights, l1, l2):
     both = L1L2Penalty(l1, l2)
@@ -85,7 +86,6 @@ def test_the_combination_is_half_of_the_sum(weights, l1, l2):
     )
 
 
-@settings(deadline=None)
 @given(WEIGHTS, COEFFICIENTS)
 def test_with_one_term_the_combination_is_half_of_it(weights, coefficient):
     assert L1L2Penalty(coefficient, 0)(weights) == L1Penalty(coefficient)(weights) / 2
@@ -93,7 +93,6 @@ def test_with_one_term_the_combination_is_half_of_it(weights, coefficient):
 
 
 @EVERY_PENALTY
-@settings(deadline=None)
 @given(weights=WEIGHTS, seed=st.integers(0, 1000), share=st.floats(0, 1))
 def test_is_convex(name, weights, seed, share):
     penalty = PENALTIES[name][0]
@@ -104,7 +103,6 @@ def test_is_convex(name, weights, seed, share):
 
 
 @EVERY_PENALTY
-@settings(deadline=None)
 @given(weights=WEIGHTS, seed=st.integers(0, 1000))
 def test_lies_above_the_planes_of_its_gradient(name, weights, seed):
     """Everywhere, the kink included: what makes a gradient of a convex function one."""
@@ -115,7 +113,6 @@ def test_lies_above_the_planes_of_its_gradient(name, weights, seed):
 
 
 @EVERY_PENALTY
-@settings(deadline=None)
 @given(weights=WEIGHTS)
 def test_is_symmetric_and_not_negative(name, weights):
     penalty = PENALTIES[name][0]
@@ -138,29 +135,11 @@ def test_zero_switches_a_penalty_off(penalty):
     assert not penalty.grad(weights).any()
 
 
-@EVERY_PENALTY
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_follows_the_dtype_of_the_parameter(name, dtype):
-    penalty = PENALTIES[name][0]
-    weights = away_from_zero((4, 5)).astype(dtype)
-    assert penalty(weights).dtype == dtype
-    assert penalty.grad(weights).dtype == dtype
-
-
 @pytest.mark.parametrize("kind", [np.float64, np.float32, int])
 def test_a_coefficient_of_any_kind_does_not_widen_the_gradient(kind):
     weights = np.ones(3, dtype=np.float32)
     for penalty in (L1Penalty(kind(2)), L2Penalty(kind(2)), L1L2Penalty(kind(2), kind(2))):
         assert penalty.grad(weights).dtype == np.float32
-
-
-@EVERY_PENALTY
-def test_the_gradient_is_a_new_array(name):
-    weights = away_from_zero((4, 5))
-    before = weights.copy()
-    grads = PENALTIES[name][0].grad(weights)
-    grads += 1
-    np.testing.assert_array_equal(weights, before)
 
 
 def test_coefficients_can_be_read():
