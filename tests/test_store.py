@@ -429,7 +429,7 @@ def is_free(place, was, now):
     match place:
         case ("provenance", name):
             return (name in TEXTS - {"data"} and type(now) is str) or (
-                name == "blas_kernels" and now is LOST  # the oldest records do not have it
+                name in ("blas_kernels", "numba") and now is LOST  # older records have neither
             )
         case ("weights", "first_bin"):
             return now == -2

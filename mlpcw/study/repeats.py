@@ -1,12 +1,12 @@
 """Repeats: stored runs trained again, and what the two trainings of a run have in common.
 
-A run is the same to the last bit where all that `ORIGIN` names is the same, the processor too, and
-where Numba compiles loops both times or neither, of which a record says nothing. Equal BLAS kernels
-are not enough: Numba compiles for the processor at hand, and the sums of a convolution in whatever
-order suits it. Elsewhere numbers may round differently, and then it depends on the run: most keep
-rounding at the last digits for all their epochs. In the noisy ones (L1, the strong penalties, the
-noise of 2016) it grows until it reaches the first digits, and from there the two are like trainings
-from two seeds. So there are three verdicts: identical, the same to some digits, and different.
+A run is the same to the last bit where all that `ORIGIN` names is the same, the processor too.
+Equal BLAS kernels are not enough: Numba compiles for the processor at hand, and the sums of a
+convolution in whatever order suits it. Elsewhere numbers may round differently, and then it depends
+on the run: most keep rounding at the last digits for all their epochs. In the noisy ones (L1, the
+strong penalties, the noise of 2016) it grows until it reaches the first digits, and from there the
+two are like trainings from two seeds. So there are three verdicts: identical, the same to some
+digits, and different.
 """
 
 import dataclasses
@@ -20,7 +20,8 @@ from mlpcw.study import replay, runner
 from mlpcw.study.arms import Arm
 from mlpcw.study.store import Finding, Record, State, Store, dumps
 
-ORIGIN = ("blas", "blas_kernels", "blas_threads", "commit", "cpu", "numpy", "python", "scipy")
+ORIGIN = ("blas", "blas_kernels", "blas_threads", "commit", "cpu")
+ORIGIN += ("numba", "numpy", "python", "scipy")
 """What two trainings must have in common for their records to be the same to the last bit."""
 
 DIGITS = 3

@@ -9,6 +9,7 @@ import collections
 import concurrent.futures
 import contextlib
 import functools
+import importlib.metadata
 import math
 import multiprocessing
 import multiprocessing.connection
@@ -28,7 +29,7 @@ import numpy as np
 import tqdm
 
 import mlpcw
-from mlpcw import checks, mnist
+from mlpcw import checks, kernels, mnist
 from mlpcw.errors import CrossEntropySoftmaxError
 from mlpcw.layers import AffineLayer
 from mlpcw.models import MultipleLayerModel
@@ -177,6 +178,7 @@ def _machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "numpy": np.__version__,
         "scipy": scipy.__version__,
+        "numba": importlib.metadata.version("numba") if kernels.compiled() else "none",
         "blas": f"{blas[0]['internal_api']} {blas[0]['version']}" if blas else "unknown",
         "blas_kernels": (blas and blas[0].get("architecture")) or "unknown",
         "blas_threads": blas[0]["num_threads"] if blas else 0,

@@ -49,7 +49,8 @@ CURVES = ("error_train", "acc_train", "error_valid", "acc_valid", "params_penalt
 CLEAN_CURVES = ("error_train_clean", "acc_train_clean")
 _FIELDS = {"arm", "curves", "probe", "provenance", "schema", "seconds", "seed", "test", "weights"}
 _ORIGIN = {"blas", "blas_kernels", "blas_threads", "commit", "cpu", "data", "data_digest", "mlpcw"}
-_ORIGIN |= {"numpy", "platform", "python", "scipy"}
+_ORIGIN |= {"numba", "numpy", "platform", "python", "scipy"}
+_NOT_IN_OLDER = {"blas_kernels", "numba"}
 
 BIN_WIDTH = 0.0025
 """Width of the bins of a weight histogram; bin k is [k, k + 1) times the width."""
@@ -422,9 +423,8 @@ def _check_probe(probe: Any) -> None:
 
 
 def _check_provenance(origin: Any, arm: Arm) -> None:
-    # The oldest records do not say which kernels BLAS had chosen.
-    older = isinstance(origin, dict) and "blas_kernels" not in origin
-    _check_keys("provenance", origin, _ORIGIN - {"blas_kernels"} if older else _ORIGIN)
+    unsaid = _NOT_IN_OLDER - set(origin) if isinstance(origin, dict) else set()
+    _check_keys("provenance", origin, _ORIGIN - unsaid)
     _check_numbers("provenance", [origin["blas_threads"]], int)
     for name in sorted(set(origin) - {"blas_threads"}):
         if not isinstance(origin[name], str):
