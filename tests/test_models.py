@@ -244,6 +244,7 @@ def test_params_are_those_of_the_layers_in_order():
 def test_params_may_be_set():
     model, other = mlp(seed=76), mlp(seed=77)
     model.params = other.params
+    assert all(a is b for a, b in zip(model.params, other.params, strict=True))
     inputs = images(size=6)
     np.testing.assert_array_equal(model.fprop(inputs)[-1], other.fprop(inputs)[-1])
 

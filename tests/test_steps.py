@@ -331,6 +331,19 @@ def test_momentum_does_not_become_subnormal(dtype):
     assert np.any(weights != 0)
 
 
+@pytest.mark.parametrize("dtype", TOLERANCES)
+def test_nothing_else_becomes_zero(dtype):
+    made = optimiser(
+        model(dtype, kind="one"),
+        MomentumLearningRule(0.05, 0.5),
+        data=[(np.zeros((2, 16)), np.eye(3)[:2])],
+    )
+    moms, limit = made.learning_rule.moms[0], np.finfo(dtype).tiny / np.finfo(dtype).eps
+    moms[:2], moms[2] = 3 * limit, 0.9 * limit
+    made.do_training_epoch()
+    np.testing.assert_array_equal(moms / limit, [[1.5] * 16] * 2 + [[0] * 16])
+
+
 # ---- whatever is changed between epochs ---------------------------------------------------------
 
 

@@ -5,8 +5,9 @@ That augmenters equal `scipy.ndimage` is in test_augmenters.py.
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from scipy import signal
+from support import examples
 from test_conv import METHODS, problems
 from witnesses import INDEPENDENT, conv_method, witness
 
@@ -15,7 +16,7 @@ from mlpcw import conv
 
 @witness(INDEPENDENT, conv_method)
 @pytest.mark.parametrize("method", METHODS)
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(20)
 @given(problem=problems())
 def test_methods_of_convolution_by_scipy(method, problem, counts):
     """The sum over channels is one more axis, not flipped; gradients are convolutions as well."""

@@ -6,7 +6,8 @@ are skipped.
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
+from support import examples
 from test_conv import METHODS, problems
 from test_errors import ERRORS
 from test_layers import INTERVALS, LAYERS, example
@@ -111,7 +112,7 @@ def test_layers_by_pytorch(name, each_way, counts):
 
 @witness(INDEPENDENT, conv_method)
 @pytest.mark.parametrize("method", METHODS)
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(20)
 @given(problem=problems())
 def test_methods_of_convolution_by_pytorch(method, problem, counts):
     inputs, ours, grads = problem
