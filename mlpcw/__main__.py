@@ -136,8 +136,9 @@ def _ended_by_signals() -> Iterator[None]:
     """Makes signals end this process by an exception, with the exit status of a shell: 128 + N."""
 
     def end(number: int, frame: Any) -> None:
-        for each in before:
-            signal.signal(each, signal.SIG_IGN)  # one is enough
+        for each in list(before):
+            signal.signal(each, signal.SIG_IGN)  # one is enough, to the very end of the process
+        before.clear()
         raise SystemExit(128 + number)
 
     usual = (signal.SIG_DFL, signal.default_int_handler)  # others are meant, as below nohup

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mlpcw import checks
 from mlpcw.layers import Layer, LayerWithParameters, StochasticLayer
 
 
@@ -23,7 +24,8 @@ class MultipleLayerModel:
     """
 
     def __init__(self, layers: Sequence[Layer]) -> None:
-        self.layers = list(layers)
+        allowed = "a list of layers"
+        self.layers = list(checks.able("layers", layers, ("__iter__",), allowed))
         if not self.layers:
             raise ValueError("layers must hold at least one layer, got none")
         for layer in self.layers:

@@ -54,6 +54,8 @@ class Optimiser:
         schedulers: Sequence | None = None,
         use_stochastic_eval: bool = False,
     ) -> None:
+        allowed = "a model such as MultipleLayerModel([...])"
+        checks.able("model", model, ("fprop", "grads_wrt_params", "params_penalty"), allowed)
         _check_layers(getattr(model, "layers", []))
         self.model = model
         self.data_monitors: dict[str, Monitor] = {}
@@ -189,10 +191,10 @@ class Optimiser:
 
 
 def _check_layers(layers: Sequence[Layer]) -> None:
-    """Refuses a layer that lacks what the backward pass will call."""
+    """Refuses a layer that lacks what the two passes will call."""
     lowest = len(layers)
     for index, layer in enumerate(layers):
-        needed = [(Layer, "bprop")] if index > lowest else []
+        needed = [(Layer, "fprop"), *([(Layer, "bprop")] if index > lowest else [])]
         if isinstance(layer, LayerWithParameters):
             needed.append((LayerWithParameters, "grads_wrt_params"))
             lowest = min(lowest, index)

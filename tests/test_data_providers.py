@@ -251,11 +251,10 @@ def test_all_data_may_be_read_and_set_at_any_time(steps, seed):
             fast.reset()
             slow.reset()
         elif step == "set":
-            fast.inputs = fast.inputs + 100
-            fast.inputs[0] = number  # into the data themselves
-            fast.targets = 2 * fast.targets
             slow.arrays = slow.arrays[0] + 100, 2 * slow.arrays[1]
-            slow.arrays[0][0] = number
+            fast.inputs, fast.targets = (array.copy() for array in slow.arrays)
+            for inputs in (fast.inputs, slow.arrays[0]):
+                inputs[0] = number  # into the data themselves
             slow.first = tuple(array[np.argsort(slow.order)] for array in slow.arrays)
         else:
             place = ["inputs", "targets"].index(step)

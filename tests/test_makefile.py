@@ -1,5 +1,6 @@
 """Setting up: what is refused, when the environment is made anew, and two at once."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -28,6 +29,7 @@ def make(folder, *arguments):
         settings.append(f"PYTHON={sys.executable}")
     return subprocess.run(
         ["make", "-C", folder, "--no-print-directory", *settings],  # noqa: S607
+        env={name: value for name, value in os.environ.items() if not name.startswith("MAKE")},
         capture_output=True,
         text=True,
         check=False,

@@ -249,11 +249,12 @@ def test_params_may_be_set():
     np.testing.assert_array_equal(model.fprop(inputs)[-1], other.fprop(inputs)[-1])
 
 
-def test_a_wrong_number_of_params_is_refused():
+@pytest.mark.parametrize("number", [5, 7])
+def test_a_wrong_number_of_params_is_refused(number):
     model = mlp()
     with pytest.raises(ValueError) as refusal:
-        model.params = model.params[:-1]
-    assert str(refusal.value) == "params must be 6 arrays, got 5"
+        model.params = (2 * model.params)[:number]
+    assert str(refusal.value) == f"params must be 6 arrays, got {number}"
 
 
 def test_params_of_another_shape_are_refused():
@@ -322,6 +323,8 @@ def test_what_is_no_layer_is_refused(wrong):
     with pytest.raises(TypeError) as refusal:
         MultipleLayerModel([AffineLayer(6, 3), wrong])
     assert str(refusal.value) == f"layers must hold layers only, got {wrong!r}"
+    with pytest.raises(TypeError, match="layers must be a list of layers, got ReluLayer"):
+        MultipleLayerModel(ReluLayer())
 
 
 def test_inputs_of_a_wrong_shape_are_refused():

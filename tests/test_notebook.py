@@ -155,7 +155,7 @@ def test_code_that_papermill_hands_over_is_refused_and_never_run(tmp_path):
     )
     assert done.returncode == 1
     assert f"ValueError: profile must be one of full, quick, got {code!r}" in done.stderr
-    assert "[IPKernelApp]" not in done.stderr
+    assert "[IPKernelApp] WARNING" not in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["out.ipynb"]
 
 

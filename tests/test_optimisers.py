@@ -340,6 +340,11 @@ SCHEDULERS = (
 @pytest.mark.parametrize(
     "options, message",
     [
+        (
+            {"model": MultipleLayerModel},
+            "model must be a model such as MultipleLayerModel([...]),"
+            " got the class MultipleLayerModel itself",
+        ),
         ({"error": 0.1}, f"{AN_ERROR} 0.1 without __call__ and grad"),
         ({"error": OwnError}, f"{AN_ERROR} the class OwnError itself"),
         ({"error": accuracy}, f"{AN_ERROR} {accuracy} without grad"),
@@ -356,6 +361,10 @@ SCHEDULERS = (
             "layer 1 of the model must have a bprop, got Unfinished()",
         ),
         (
+            {"layers": [AffineLayer(4, 3), Layer()]},
+            "layer 1 of the model must have a fprop, got Layer()",
+        ),
+        (
             {"layers": [UnfinishedParameters(), AffineLayer(4, 3)]},
             "layer 0 of the model must have a grads_wrt_params, got UnfinishedParameters()",
         ),
@@ -365,7 +374,7 @@ def test_what_cannot_train_is_refused(options, message):
     error, rule = options.pop("error", OwnError()), options.pop("rule", OwnRule())
     model = MultipleLayerModel(options.pop("layers", [AffineLayer(4, 3)]))
     with pytest.raises(TypeError) as refusal:
-        Optimiser(model, error, rule, provider(), **options)
+        Optimiser(options.pop("model", model), error, rule, provider(), **options)
     assert str(refusal.value) == message
 
 

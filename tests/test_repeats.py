@@ -44,10 +44,11 @@ def test_a_difference_of_rounding_is_counted_in_digits(share, digits):
     assert outcome == repeats.Repeat(True, f"the same to {digits} printed digits")
 
 
-def test_the_test_figures_count_too():
+@pytest.mark.parametrize("figure", ["error", "acc"])
+def test_the_test_figures_count_too(figure):
     record = stored()
     other = trained_again(record)
-    other["test"]["error"] *= 1 + 2e-7
+    other["test"][figure] *= 1 + 2e-7
     assert compare(record, other).verdict == "the same to 6 printed digits"
 
 
@@ -61,11 +62,15 @@ def test_the_same_code_and_machine_must_be_identical():
     )
 
 
-@pytest.mark.parametrize("commit", ["", "abc+", None])
-def test_where_the_code_is_not_known_it_need_not_be_identical(commit):
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("commit", ""), ("commit", "abc+"), ("commit", None), ("blas_kernels", "unknown")],
+)
+def test_where_an_origin_is_not_known_it_need_not_be_identical(name, value):
     record = stored()
-    record["provenance"]["commit"] = commit
-    assert compare(record, trained_again(record, share=3e-16, commit=commit)).good
+    record["provenance"][name] = value
+    again = {"commit": "abc"} | {name: value}
+    assert compare(record, trained_again(record, share=3e-16, **again)).good
 
 
 @pytest.mark.parametrize("name", repeats.ORIGIN)
@@ -111,6 +116,13 @@ def test_a_noisy_run_that_ends_three_deviations_away_differs(test_acc, valid_acc
     outcome = compare(record, drifted(record, test_acc, valid_acc))
     assert outcome.good is good
     assert outcome.verdict.startswith("differs: the same to 15 printed digits") is not good
+
+
+def test_only_the_second_half_of_a_run_counts_for_its_end():
+    record = stored()
+    other = drifted(record, 0.75)
+    other["curves"]["acc_valid"][3:10] = [0.9] * 7
+    assert compare(record, other).good
 
 
 def test_an_accuracy_of_one_leaves_room_for_chance():

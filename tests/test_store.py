@@ -334,7 +334,8 @@ def test_a_field_without_end_is_named_in_short(kept, path):
         ("probe", {}, "its probe is not loss, penalty, weights"),
         ("probe weights", [None], "its probe of weights has None, not a finite number"),
         ("provenance", {}, "its provenance is not blas, "),
-        ("provenance cpu", 1, "its provenance has cpu 1, which is no text"),
+        ("provenance cpu", 1, "its provenance has cpu 1, which is no text of one line"),
+        ("provenance commit", "a\nb", "its provenance has commit 'a\\nb', which is no text of"),
         ("provenance data", "mnist", "its data is 'mnist', that of its arm is digits"),
     ],
 )
@@ -428,7 +429,7 @@ def is_free(place, was, now):
     """Whether a record may say so too: no digest of ours, only a new training, could tell."""
     match place:
         case ("provenance", name):
-            return (name in TEXTS - {"data"} and type(now) is str) or (
+            return (name in TEXTS - {"data"} and type(now) is str and now.isprintable()) or (
                 name in ("blas_kernels", "numba") and now is LOST  # older records have neither
             )
         case ("weights", "first_bin"):

@@ -427,9 +427,9 @@ def _check_provenance(origin: Any, arm: Arm) -> None:
     _check_keys("provenance", origin, _ORIGIN - unsaid)
     _check_numbers("provenance", [origin["blas_threads"]], int)
     for name in sorted(set(origin) - {"blas_threads"}):
-        if not isinstance(origin[name], str):
+        if not isinstance(origin[name], str) or not origin[name].isprintable():
             raise DamagedRecordError(
-                f"its provenance has {name} {origin[name]!r}, which is no text"
+                f"its provenance has {name} {origin[name]!r}, which is no text of one line"
             )
     if origin["data"] != arm.data:
         raise DamagedRecordError(f"its data is {origin['data']!r}, that of its arm is {arm.data}")

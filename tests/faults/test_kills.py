@@ -150,6 +150,8 @@ def test_an_interrupted_sweep_ends_at_once_with_its_workers(
         assert locks()
         assert len(list(temporary.iterdir())) == (arguments is not RUN)
         send(process.pid, number)
+        time.sleep(0.03)
+        send(process.pid, number)  # from somebody impatient, or from `timeout`, and to all of them
         _, err = process.communicate(timeout=60)
         assert process.returncode == 128 + number
         assert wait_until(lambda: sweeps.is_gone(process))
