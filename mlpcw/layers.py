@@ -181,7 +181,10 @@ def _drawn(
     if initialiser is None:
         return default(shape)
     allowed = "None or an initialiser such as ConstantInit(0)"
-    return checks.able(name, initialiser, ("__call__",), allowed)(shape)
+    drawn = checks.able(name, initialiser, ("__call__",), allowed)(shape)
+    if np.shape(drawn) != shape:
+        raise ValueError(f"{name} must return shape {shape}, got {np.shape(drawn)}")
+    return drawn
 
 
 class AffineLayer(_PenalisedLayer):
@@ -199,7 +202,7 @@ class AffineLayer(_PenalisedLayer):
     Raises:
         TypeError: If a dimension is not a whole number, or an initialiser or a penalty
             lacks its methods.
-        ValueError: If a dimension is below 1.
+        ValueError: If a dimension is below 1, or an initialiser returns another shape.
     """
 
     def __init__(

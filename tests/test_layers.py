@@ -858,6 +858,11 @@ WRONG_OBJECTS = [
             ValueError,
             "num_output_channels must be .* got 0",
         ),
+        (
+            lambda: AffineLayer(4, 3, biases_initialiser=lambda shape: 0.5),
+            ValueError,
+            r"biases_initialiser must return shape \(3,\), got \(\)",
+        ),
         (lambda: ConvolutionalLayer(1, 1, 0, 4, 2, 2), ValueError, "input_dim_1 .* got 0"),
         (lambda: ConvolutionalLayer(1, 1, 4, 0, 2, 2), ValueError, "input_dim_2 .* got 0"),
         (lambda: ConvolutionalLayer(1, 1, 4, 4, 0, 2), ValueError, "kernel_dim_1 .* got 0"),
