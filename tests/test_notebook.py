@@ -2,6 +2,7 @@
 
 import math
 import os
+import shlex
 import subprocess
 import sys
 import types
@@ -195,7 +196,7 @@ def test_full_stops_where_runs_are_missing_with_the_whole_command(tmp_path, trai
     assert str(caught.value) == (
         f"7 of 7 runs are not there, the first is part1/none with seed {arms.SEED_2016}, which is"
         " missing; train them with: python -m mlpcw run part1 --profile full"
-        f" --results {tmp_path}"
+        f" --results {shlex.quote(str(tmp_path))}"
     )
     assert trained == []
 
