@@ -140,11 +140,11 @@ def test_gradients_are_slopes_with_penalties(make, penalty, which):
 @given(
     seed=seeds,
     dtype=dtypes,
-    arguments=looks(2, dtypes | st.just("u1")),
+    arguments=looks(2, dtypes | st.sampled_from(["u1", "i8"])),
     kept=looks(3, layouts=list(LAYOUTS)),
 )
 def test_agrees_with_the_slow_implementation(name, each_way, seed, dtype, arguments, kept):
-    """In the dtype of the parameters, whatever that of the inputs, or else in that of these."""
+    """In the dtype of the parameters, or else of the inputs, whatever that of the gradients."""
     rng, (layer, _, slow) = np.random.default_rng(seed), copy.deepcopy(LAYERS[name])
     inputs, grads = example(name)[1:]
     order = rng.integers(len(inputs), size=rng.integers(1, 8))  # a batch of another size
@@ -155,7 +155,7 @@ def test_agrees_with_the_slow_implementation(name, each_way, seed, dtype, argume
         inputs = lay(3 * inputs, arguments[0])
     else:
         inputs = lay(inputs, (arguments[0][0], dtype, arguments[0][2]))
-    grads = lay(grads, (arguments[1][0], dtype, arguments[1][2]))
+    grads = lay(3 * grads, arguments[1])
 
     def propagate(inputs, grads):
         outputs = layer.fprop(inputs)
@@ -362,37 +362,6 @@ def test_holds_no_array_but_parameters_masks_and_centres(name):
     layer.bprop(inputs, layer.fprop(inputs), grads)
     held = {key for key, value in vars(layer).items() if isinstance(value, np.ndarray)}
     assert held <= {"_mask", "centres", "scales"}
-
-
-@EVERY_LAYER
-@pytest.mark.parametrize("params_dtype", ["f4", "f8"])
-@pytest.mark.parametrize("inputs_dtype", ["f4", "f8", "i8", "u1"])
-@pytest.mark.parametrize("grads_dtype", ["f4", "f8", "i8", "u1"])
-def test_keeps_the_dtype(name, params_dtype, inputs_dtype, grads_dtype, each_way):
-    """That of its parameters, or without any of its inputs; whole numbers are not cut short."""
-    layer, inputs, grads = example(name)
-    layer, dtype = copy.deepcopy(layer), np.dtype(inputs_dtype)
-    if isinstance(layer, LayerWithParameters):
-        penalty, dtype = L1L2Penalty(0.1, 0.1), np.dtype(params_dtype)
-        layer = (affine if name == "affine" else convolutional)(penalty, penalty)
-        layer.params = [param.astype(dtype) for param in layer.params]
-    if np.dtype(inputs_dtype).kind != "f":
-        inputs = np.round(3 * np.abs(inputs))
-    if np.dtype(grads_dtype).kind != "f":
-        grads = np.round(3 * np.abs(grads))
-    given, given_grads = inputs.astype(inputs_dtype), grads.astype(grads_dtype)
-    outputs = layer.fprop(given)
-    back = layer.bprop(given, outputs, given_grads)
-    assert outputs.dtype == dtype or (outputs.dtype == np.float64 and dtype.kind != "f")
-    assert back.dtype == (dtype if dtype.kind == "f" else np.float64)
-    tolerance = 1e-4 if outputs.dtype == np.float32 else 1e-12
-    exact, exact_grads = given.astype("f8"), given_grads.astype("f8")
-    expected = layer.fprop(exact)
-    np.testing.assert_allclose(outputs, expected, rtol=tolerance, atol=tolerance)
-    expected = layer.bprop(exact, expected, exact_grads)
-    np.testing.assert_allclose(back, expected, rtol=tolerance, atol=tolerance)
-    if isinstance(layer, LayerWithParameters):
-        assert {grad.dtype for grad in layer.grads_wrt_params(given, given_grads)} == {dtype}
 
 
 @EVERY_LAYER
@@ -727,9 +696,9 @@ def test_nothing_overflows():
     exactly(TanhLayer().fprop(inputs), [[-1.0, 0.0, 1.0]])
 
 
-@pytest.mark.parametrize("name", ["sigmoid", "tanh", "softmax", "radial basis functions"])
+@pytest.mark.parametrize("name", [name for name in LAYERS if "dropout" not in name])
 @pytest.mark.parametrize("dtype", ["u1", "i1", "i8"])
-def test_whole_numbers_are_taken_for_what_they_are(name, dtype):
+def test_whole_numbers_are_taken_for_what_they_are(name, dtype, each_way):
     layer, inputs, grads = example(name)
     inputs = np.abs(np.round(3 * inputs))
     outputs = layer.fprop(inputs)
@@ -737,6 +706,7 @@ def test_whole_numbers_are_taken_for_what_they_are(name, dtype):
     expected = layer.bprop(inputs, outputs, grads)
     found = layer.bprop(inputs.astype(dtype), outputs, grads)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
+    assert found.dtype == np.float64
 
 
 # ---- what is refused --------------------------------------------------------------------------
