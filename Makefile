@@ -58,7 +58,7 @@ REFUSAL    = $(or $(shell "$(MAKER)" -c 'import sys; \
 	       $(shell "$(MAKER)" -c 'import ensurepip, venv' 2>/dev/null || echo "'$(MAKER)' cannot \
 	       make a virtual environment: install python3-venv (Debian, Ubuntu), then try again"))
 
-.PHONY: setup anew book test faults fuzz oracles witnesses mutants anywhere vulnerabilities
+.PHONY: setup anew book html test faults fuzz oracles witnesses mutants anywhere vulnerabilities
 .PHONY: notebooks bench lint lock wheels clean
 
 setup:

@@ -24,8 +24,7 @@ class MultipleLayerModel:
     """
 
     def __init__(self, layers: Sequence[Layer]) -> None:
-        allowed = "a list of layers"
-        self.layers = list(checks.able("layers", layers, ("__iter__",), allowed))
+        self.layers = list(checks.able("layers", layers, ("__iter__",), "a list of layers"))
         if not self.layers:
             raise ValueError("layers must hold at least one layer, got none")
         for layer in self.layers:

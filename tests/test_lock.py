@@ -107,8 +107,14 @@ def test_what_is_installed_is_what_the_lock_says():
     assert {name: installed.get(name) for name in pins} == pins
 
 
-def test_makefile_and_metadata_name_the_same_pythons():
-    makefile = (repository_root() / "Makefile").read_text("utf-8")
-    assert f"PYTHONS   := {' '.join(PYTHONS)}\n" in makefile
-    lowest = importlib.metadata.metadata("mlpcw")["Requires-Python"]
-    assert lowest == f">={PYTHONS[0]}"
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("Makefile", f"PYTHONS   := {' '.join(PYTHONS)}\n"),
+        ("README.md", f"They need Python {PYTHONS[0]} to {PYTHONS[-1]} "),
+        ("pyproject.toml", f'requires-python = ">={PYTHONS[0]}"'),
+        (".github/workflows/ci.yml", f'python: ["{PYTHONS[0]}", "{PYTHONS[-1]}"]'),
+    ],
+)
+def test_the_same_pythons_are_named_everywhere(name, text):
+    assert text in (repository_root() / name).read_text("utf-8")

@@ -9,6 +9,7 @@ import concurrent.futures
 import dataclasses
 import functools
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -186,6 +187,18 @@ def test_outside_a_checkout_the_commit_is_empty(machine, monkeypatch, error):
         raise error
 
     monkeypatch.setattr(runner.subprocess, "run", refuse)
+    assert machine()["commit"] == ""
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+def test_an_export_in_another_checkout_has_no_commit(machine, monkeypatch, tmp_path):
+    package = tmp_path / "mlpcw" / "__init__.py"
+    package.parent.mkdir()
+    package.write_text("")
+    settings = ("-c", "user.name=name", "-c", "user.email=email")
+    for command in (["init"], [*settings, "commit", "--allow-empty", "-m", "another"]):
+        subprocess.run(["git", *command], cwd=tmp_path, check=True, capture_output=True)  # noqa: S607
+    monkeypatch.setattr(runner.mlpcw, "__file__", str(package))
     assert machine()["commit"] == ""
 
 

@@ -194,6 +194,7 @@ def _commit() -> str:
         subprocess.run, cwd=folder, capture_output=True, text=True, check=True, timeout=10
     )
     try:
+        git(["git", "ls-files", "--error-unmatch", "__init__.py"])  # not of a checkout around it
         commit = git(["git", "rev-parse", "HEAD"]).stdout.strip()
         changed = git(["git", "status", "--porcelain", "--", "."]).stdout.strip()
     except (OSError, subprocess.SubprocessError):
