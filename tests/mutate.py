@@ -29,7 +29,8 @@ from pathlib import Path
 
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[name] = "1"  # before NumPy is loaded, which counts them then
-SCRATCH = Path(__file__).resolve().parents[1] / "_build" / "mutants"
+ROOT = Path(__file__).resolve().parents[1]
+SCRATCH = ROOT / "_build" / "mutants"
 os.environ["NUMBA_CACHE_DIR"] = str(SCRATCH / "numba")
 
 import hypothesis  # noqa: E402
@@ -37,7 +38,6 @@ import mutation  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 
-ROOT = Path(__file__).resolve().parents[1]
 MEMORY = ROOT / "_build" / "mutants.jsonl"
 REASONS = ROOT / "tests" / "mutants.toml"
 SEED = 24102016

@@ -6,7 +6,7 @@ import tracemalloc
 import numpy as np
 import pytest
 import threadpoolctl
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support import (
     IN_PLACE,
@@ -400,18 +400,7 @@ def replace_gradient_of_penalty(made, rng):
 
 def laid_out(array, rng):
     """A copy that lies in memory otherwise."""
-    raw = bytearray(array.nbytes + 1)
-    unaligned = np.frombuffer(raw, array.dtype, offset=1).reshape(array.shape)
-    unaligned[...] = array
-    return one_of(
-        rng,
-        np.array(array, order="C"),
-        np.array(array, order="F"),
-        np.repeat(array, 2, axis=-1)[..., ::2],
-        np.repeat(array, 2, axis=0)[::2],
-        array[::-1].copy()[::-1],
-        unaligned,
-    )
+    return lay(array, (one_of(rng, *IN_PLACE), array.dtype, 1))
 
 
 def set_array(made, rng):
@@ -558,7 +547,7 @@ CHANGES = {
         st.tuples(st.sampled_from(sorted(CHANGES)), st.integers(0, 2**16)), min_size=1, max_size=5
     ),
 )
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(200)
 def test_both_paths_train_one_model_whatever_is_changed(kind, dtype, rule, changes):
     """The fused step, wherever it is taken, beside the plain path: the same after each epoch."""
 
