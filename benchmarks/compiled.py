@@ -15,7 +15,7 @@ import numpy as np
 import training
 from timing import best_times, check_agreement
 
-from mlpcw import augmenters, conv, kernels, mnist
+from mlpcw import augmenters, compiled, conv, mnist
 from mlpcw.layers import MaxPooling2DLayer
 
 NUM_IMAGES, SIDE, DTYPE, TOLERANCE = 500, 28, "float32", 1e-4
@@ -80,14 +80,14 @@ class _Switch:
 
 def without_kernels(call: Callable) -> Callable:
     """The same call, told that there is no compiler."""
-    switch, asked = _Switch(False), kernels.compiled
+    switch, asked = _Switch(False), compiled.enabled
 
     def numpy_way() -> list[np.ndarray]:
-        kernels.compiled = switch
+        compiled.enabled = switch
         try:
             return call()
         finally:
-            kernels.compiled = asked
+            compiled.enabled = asked
 
     numpy_way.switch = switch
     return numpy_way
@@ -96,7 +96,7 @@ def without_kernels(call: Callable) -> Callable:
 def measure() -> dict[str, tuple[float, float]]:
     """CPU seconds with kernels and without, by name, of those calls that have one."""
     times = {}
-    if not kernels.compiled():
+    if not compiled.enabled():
         return times
     for name, call in convolutions().items():
         numpy_way = without_kernels(call)
@@ -123,10 +123,10 @@ def first_calls() -> dict[str, float]:
     Returns:
         "import" and "calls"; nothing where there is no compiler.
     """
-    if not kernels.compiled():
+    if not compiled.enabled():
         return {}
     start = time.perf_counter()
-    kernels._numba()
+    compiled._numba()
     imported = time.perf_counter() - start
     first, second = call_all(), call_all()
     return {"import": imported, "calls": first - second}

@@ -10,7 +10,7 @@ from unittest import mock
 import numpy as np
 from timing import best_times, check_agreement
 
-from mlpcw import conv, kernels, layers
+from mlpcw import compiled, conv, layers
 
 try:
     import torch
@@ -94,7 +94,7 @@ def pooling_rows():
 
         def windows(inputs=inputs, grads=grads):
             outputs = layer._windows(inputs).max(axis=-1)
-            with mock.patch.object(kernels, "compiled", lambda: False):
+            with mock.patch.object(compiled, "enabled", lambda: False):
                 return outputs, layer.bprop(inputs, outputs, grads)
 
         ways = {"ours": ours, "windows as rows": windows}
@@ -259,12 +259,14 @@ def print_rows(dtypes):
         print("  PyTorch is not installed.")
 
 
-def print_methods_in_turn(dtype, compiled):
+def print_methods_in_turn(dtype, with_kernels):
     """Prints the time of each method and the choice, with compiled loops or as without Numba."""
     methods = [
-        name for name in conv.METHODS if name != "loop" and (compiled or name not in conv.COMPILED)
+        name
+        for name in conv.METHODS
+        if name != "loop" and (with_kernels or name not in conv.COMPILED)
     ]
-    kind = "with" if compiled else "without"
+    kind = "with" if with_kernels else "without"
     print(f"All three operations, {dtype}, {kind} compiled loops, CPU ms per call")
     print(f"    {'':42}", *(f"{name:>13}" for name in methods), " chosen, its time / the best time")
     for shape in METHOD_IN_TURN:
@@ -272,7 +274,7 @@ def print_methods_in_turn(dtype, compiled):
         kernels_shape = (num_output_channels, num_input_channels, kernel_size, kernel_size)
         arguments = problem(shape, dtype)
         ways = {name: by_method(arguments, OPERATIONS, name) for name in methods}
-        with mock.patch.object(kernels, "compiled", lambda: compiled):
+        with mock.patch.object(compiled, "enabled", lambda: with_kernels):
             chosen = conv.choose_method(size, kernels_shape)
             expected = ways["im2col"]()
             for name, way in ways.items():
@@ -295,5 +297,5 @@ if __name__ == "__main__":
         torch.set_num_threads(1)
     print_rows(dtypes)
     for dtype in dtypes:
-        for compiled in [True, False] if kernels.compiled() else [False]:
-            print_methods_in_turn(dtype, compiled)
+        for with_kernels in [True, False] if compiled.enabled() else [False]:
+            print_methods_in_turn(dtype, with_kernels)

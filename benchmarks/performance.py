@@ -31,10 +31,9 @@ from threadpoolctl import threadpool_limits
 from timing import best_times
 
 from mlpcw import mnist
-from mlpcw.study import measurements as kept
-from mlpcw.study import replay, runner
-from mlpcw.study.arms import PARTS
-from mlpcw.study.measurements import (
+from mlpcw.study.original import published as replay
+from mlpcw.study.pages import measurements as kept
+from mlpcw.study.pages.measurements import (
     LIBRARIES,
     LIMITS,
     OF_2016,
@@ -45,8 +44,10 @@ from mlpcw.study.measurements import (
     Row,
     Section,
 )
-from mlpcw.study.performance import seconds_text, verdicts
-from mlpcw.study.store import State, Store, default_results
+from mlpcw.study.pages.performance import seconds_text, verdicts
+from mlpcw.study.records.arms import PARTS
+from mlpcw.study.records.store import State, Store, default_results
+from mlpcw.study.runs import sweep as runner
 
 PACKAGES = ("numba", "torch", "opencv-python-headless", "albumentations", "scikit-learn")
 OPTIONAL = {"PyTorch": "torch", "OpenCV": "cv2", "albumentations": "albumentations"}

@@ -12,7 +12,7 @@ import tracemalloc
 from pathlib import Path
 
 from mlpcw import mnist
-from mlpcw.study.measurements import Figure
+from mlpcw.study.pages.measurements import Figure
 
 IMPORTS = 10
 TRAINING = "optimisers models layers learning_rules errors penalties initialisers data_providers"
@@ -54,7 +54,8 @@ def import_figures():
 
 def train_and_print_peak():
     """Trains three runs in this process and prints its peak of memory, MiB."""
-    from mlpcw.study import arms, runner
+    from mlpcw.study.records import arms
+    from mlpcw.study.runs import sweep as runner
 
     for key in ARMS:
         arm = arms.find("full", key, EPOCHS)

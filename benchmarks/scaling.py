@@ -19,7 +19,7 @@ from mlpcw.layers import AffineLayer, ReluLayer
 from mlpcw.learning_rules import MomentumLearningRule
 from mlpcw.models import MultipleLayerModel
 from mlpcw.optimisers import Optimiser
-from mlpcw.study.measurements import Line, Series
+from mlpcw.study.pages.measurements import Line, Series
 
 DTYPE, NUM_IMAGES, BATCH_SIZE, HIDDEN_DIM = "float32", 5000, 50, 100
 BATCH_SIZES = (10, 20, 50, 100, 200, 500, 1000)

@@ -14,10 +14,11 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 from timing import best_times, check_agreement
 
-from mlpcw import kernels, mnist, steps
+from mlpcw import compiled, fused, mnist, step_kernels
 from mlpcw.errors import CrossEntropySoftmaxError
 from mlpcw.optimisers import Optimiser
-from mlpcw.study import arms, training
+from mlpcw.study.records import arms
+from mlpcw.study.runs import set_up as training
 
 try:
     import torch
@@ -52,7 +53,7 @@ class GeneralOptimiser(Optimiser):
         self.learning_rule.update_params(self.model.grads_wrt_params(activations, grads))
 
 
-class InPlaceBlas(steps._Blas):
+class InPlaceBlas(fused._Blas):
     """Products and sums as NumPy makes them, each into an array that is kept, and then added."""
 
     def __init__(self, dtype, size):
@@ -76,8 +77,8 @@ class InPlaceOptimiser(Optimiser):
     """An optimiser whose steps overwrite all arrays they can, in NumPy alone."""
 
     def do_training_epoch(self):
-        not_compiled = mock.patch.object(kernels, "compiled", lambda: False)
-        with not_compiled, mock.patch.object(steps, "_Blas", InPlaceBlas):
+        not_compiled = mock.patch.object(compiled, "enabled", lambda: False)
+        with not_compiled, mock.patch.object(fused, "_Blas", InPlaceBlas):
             super().do_training_epoch()
 
 
@@ -85,7 +86,7 @@ class NotCompiledOptimiser(Optimiser):
     """An optimiser whose steps leave compiled kernels out."""
 
     def do_training_epoch(self):
-        with mock.patch.object(kernels, "compiled", lambda: False):
+        with mock.patch.object(compiled, "enabled", lambda: False):
             super().do_training_epoch()
 
 
@@ -314,7 +315,7 @@ def print_rows(times, dtype):
 
 
 def time_tricks(dtype):
-    """What the comments of `steps.py` and `layers.py` claim, for the lowest layer's weights.
+    """What the comments of `fused.py` and `layers.py` claim, for the lowest layer's weights.
 
     Returns:
         CPU seconds by name, in pairs of what is done and what it is done instead of, or reverse.
@@ -327,7 +328,7 @@ def time_tricks(dtype):
     outputs, mom = np.zeros_like(grads), np.zeros_like(weights, order="F")
     fortran, flat, flat_mom = np.asfortranarray(weights), weights.ravel(), mom.ravel("K")
     subnormal = np.full(weights.size, np.finfo(dtype).smallest_subnormal)
-    blas = steps._Blas(np.dtype(dtype), weights.size)
+    blas = fused._Blas(np.dtype(dtype), weights.size)
 
     number = np.dtype(dtype).type
     coeff, rate, l1, l2, smallest = map(number, (0.9, 1e-9, 1e-9, 1e-9, blas.near_subnormal))
@@ -366,17 +367,19 @@ def time_tricks(dtype):
             "subnormal decay": lambda: np.multiply(subnormal, MOM_COEFF, out=subnormal),
             "decay": lambda: np.multiply(flat_mom, MOM_COEFF, out=flat_mom),
             "biases, ReLU": add_and_rectify,
-            "biases, ReLU, kernel": lambda: kernels.add_biases(outputs, biases, True),
+            "biases, ReLU, kernel": lambda: step_kernels.add_biases(outputs, biases, True),
             "mask": lambda: np.multiply(grads, outputs > 0, out=grads),
-            "mask, kernel": lambda: kernels.mask(grads.ravel(), outputs.ravel()),
+            "mask, kernel": lambda: step_kernels.mask(grads.ravel(), outputs.ravel()),
             "error": lambda: error.grad(logits, targets),
-            "error, kernel": lambda: kernels.softmax_grads(logits, targets, np.empty_like(logits)),
+            "error, kernel": lambda: step_kernels.softmax_grads(
+                logits, targets, np.empty_like(logits)
+            ),
             "decay, L1 + L2": decay_with_penalty,
-            "decay, L1 + L2, kernel": lambda: kernels.decay(
+            "decay, L1 + L2, kernel": lambda: step_kernels.decay(
                 flat_mom, flat, coeff, l1, l2, smallest
             ),
             "update of biases": update_biases,
-            "of biases, kernel": lambda: kernels.update_biases(
+            "of biases, kernel": lambda: step_kernels.update_biases(
                 biases, bias_moms, coeff, rate, grads
             ),
         }

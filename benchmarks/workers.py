@@ -8,7 +8,8 @@ import functools
 import time
 
 from mlpcw import mnist
-from mlpcw.study import arms, runner
+from mlpcw.study.records import arms
+from mlpcw.study.runs import sweep as runner
 
 NUM_RUNS, REPEATS = 8, 2
 EPOCHS = {"mnist": 6, "digits": 300}  # some seconds a run: much longer than a worker takes to start

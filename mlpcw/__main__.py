@@ -16,7 +16,7 @@ from typing import Any
 import click
 
 import mlpcw
-from mlpcw.study.arms import PARTS, PROFILES
+from mlpcw.study.records.arms import PARTS, PROFILES
 
 
 def _whole(low: int) -> click.IntRange:
@@ -67,8 +67,8 @@ def _sentences(refusal: type[click.ClickException] = click.UsageError) -> Iterat
         refusal: What a refused value becomes: by default exit status 2, as the values that the
             library refuses are the command's arguments; `ClickException` where they are not.
     """
-    from mlpcw.study.results import MissingRunsError
-    from mlpcw.study.runner import RunFailedError
+    from mlpcw.study.records.results import MissingRunsError
+    from mlpcw.study.runs.sweep import RunFailedError
 
     try:
         yield
@@ -86,7 +86,7 @@ def _text(error: Exception) -> str:
 
 def _store(results: Path | None, profile: str, epochs: int = 0):
     """The store in a folder that can be read, or is not there yet."""
-    from mlpcw.study.store import Store, default_results
+    from mlpcw.study.records.store import Store, default_results
 
     store = Store(results or default_results(), profile, epochs)
     store.check_readable()
@@ -197,8 +197,8 @@ def run(
     own.
     """
     from mlpcw import mnist
-    from mlpcw.study import runner
-    from mlpcw.study.store import State
+    from mlpcw.study.records.store import State
+    from mlpcw.study.runs import sweep as runner
 
     with _sentences():
         store = _store(results, profile, epochs)
@@ -224,8 +224,8 @@ def run(
 @_common
 def status(profile: str, results: Path | None, epochs: int) -> None:
     """Say, part by part, which runs are done, missing, stale or damaged, and the time left."""
-    from mlpcw.study import runner
-    from mlpcw.study.store import State
+    from mlpcw.study.records.store import State
+    from mlpcw.study.runs import sweep as runner
 
     with _sentences():
         store = _store(results, profile, epochs)
@@ -264,9 +264,10 @@ def replay(runs: tuple[str, ...], epochs: int, workers: int, results: Path | Non
         raise click.UsageError("--epochs stores nothing and reads nothing: leave --results out")
     import tempfile
 
-    from mlpcw.study import arms, runner
-    from mlpcw.study import replay as of_2016
-    from mlpcw.study.results import Results
+    from mlpcw.study.original import published as of_2016
+    from mlpcw.study.records import arms
+    from mlpcw.study.records.results import Results
+    from mlpcw.study.runs import sweep as runner
 
     with _sentences(), contextlib.ExitStack() as stack:
         folder = results
@@ -307,8 +308,8 @@ def verify(profile: str, results: Path | None, epochs: int, retrain: int) -> Non
     to so many printed digits, or different.
     """
     from mlpcw import mnist
-    from mlpcw.study import repeats
-    from mlpcw.study.store import State
+    from mlpcw.study.records.store import State
+    from mlpcw.study.runs import retrain as repeats
 
     with _sentences():
         store = _store(results, profile, epochs)

@@ -27,7 +27,7 @@ from functools import lru_cache, partial
 
 import numpy as np
 
-from mlpcw import checks, kernels
+from mlpcw import checks, compiled, kernels
 
 NOISE_STANDARD_DEVIATION = 0.1**0.5
 """Standard deviation of the report's noise, in units of full white. Its variance is 0.1."""
@@ -386,7 +386,7 @@ def _sample_bilinear(
         displacements: Pixels along x, then y, shape (num_chosen or 1, 2, height * width). The
             arithmetic is done in their dtype, which is that of `offsets` and `matrices` too.
     """
-    if kernels.compiled():
+    if compiled.enabled():
         kernels.sample_bilinear(images, chosen, offsets, matrices, displacements)
         return
     height, width = images.shape[1:]
@@ -447,7 +447,7 @@ def _shift(images: np.ndarray, chosen: np.ndarray, offsets: np.ndarray, order: i
     """Moves the chosen images in place."""
     height, width = images.shape[1:]
     offsets = offsets.astype(np.float64, order="C")
-    if order == 3 and images.size and kernels.compiled():
+    if order == 3 and images.size and compiled.enabled():
         to_rows = _margin_matrix(height, images.dtype.type)
         to_columns = _margin_matrix(width, images.dtype.type)
         for block in _blocks(len(chosen)):

@@ -38,6 +38,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from mlpcw import checks
+from mlpcw import compiled as numba_loops
 from mlpcw import kernels as loops
 
 IM2COL_BLOCK = 2**20
@@ -295,7 +296,7 @@ class _Patches:
         columns = self.output_height * self.output_width
         block_size = IM2COL_BLOCK // (rows * columns * dtype.itemsize)
         self.block_size = min(max(1, block_size), self.batch_size)
-        self.compiled = loops.compiled() and dtype in (np.float32, np.float64)
+        self.compiled = numba_loops.enabled() and dtype in (np.float32, np.float64)
         self.shifted = np.empty(
             (self.block_size, num_channels, self.kernel_width, height, self.output_width), dtype
         )
@@ -659,7 +660,7 @@ def choose_method(
     """
     num_output_channels, num_input_channels, _, kernel_width = kernels_shape
     output_width = width - kernel_width + 1
-    if loops.compiled() if compiled is None else compiled:
+    if numba_loops.enabled() if compiled is None else compiled:
         if num_output_channels <= 4:
             return "direct"
         return "channels_last" if kernel_width * num_input_channels > output_width else "im2col"
@@ -672,12 +673,12 @@ def choose_method(
 def _find_method(
     name: str | None, width: int, kernels_shape: tuple[int, int, int, int], dtype: np.dtype
 ) -> Method:
-    compiled = loops.compiled() and dtype in (np.float32, np.float64)
+    compiled = numba_loops.enabled() and dtype in (np.float32, np.float64)
     if name is None:
         name = choose_method(width, kernels_shape, compiled)
     elif checks.one_of("method", name, METHODS) in COMPILED and not compiled:
         raise ValueError(
             f"method {name!r} needs compiled kernels (Numba, extra 'fast', not switched off by "
-            f"{loops.SWITCH}) and float32 or float64, got {dtype}"
+            f"{numba_loops.SWITCH}) and float32 or float64, got {dtype}"
         )
     return METHODS[name]

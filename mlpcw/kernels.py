@@ -1,237 +1,15 @@
-"""The few loops for which NumPy has no fast words, written out and compiled by Numba.
+"""Loops that NumPy cannot vectorise, compiled with Numba."""
 
-Everything here is plain Python over plain numbers and arrays: it runs, slowly, without a compiler.
-Nothing else of the library needs this module. Who uses a kernel asks `compiled()` first and has a
-way of its own in NumPy for where the answer is no: where Numba is not installed, or where the
-environment variable `MLPCW_COMPILED` is 0.
-
-A kernel is compiled when it is first called, for the dtype that it is called with. That takes
-seconds, is said once on the terminal, and is kept on disk for all later processes; where nothing
-can be kept, that is said instead. Importing this module does not load Numba.
-"""
-
-import contextlib
-import functools
-import importlib.util
 import math
-import os
-import sys
-from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
-SWITCH = "MLPCW_COMPILED"
-"""Environment variable; "0" leaves all compiled kernels out."""
-
-
-@functools.cache
-def compiled() -> bool:
-    """Whether kernels are compiled here: Numba is installed, and not switched off."""
-    return os.environ.get(SWITCH, "1") != "0" and importlib.util.find_spec("numba") is not None
-
-
-def _compile(**options: Any) -> Callable[[Callable], Callable]:
-    """Decorates a kernel: Numba compiles it at its first call.
-
-    Args:
-        **options: As of `numba.njit`. Without `fastmath` a kernel does the arithmetic as it is
-            written, in that order, and gives the same numbers as NumPy.
-    """
-
-    def decorate(kernel: Callable) -> Callable:
-        dispatcher = None
-
-        @functools.wraps(kernel)
-        def call(*args: Any) -> Any:
-            nonlocal dispatcher
-            if dispatcher is None:
-                dispatcher = _numba().njit(**options)(kernel)
-                if dispatcher is not kernel:  # it is, where NUMBA_DISABLE_JIT is set
-                    _keep(dispatcher)
-            return dispatcher(*args)
-
-        return call
-
-    return decorate
-
-
-@functools.cache
-def _numba() -> Any:
-    """Numba, told to announce the first compilation of this process."""
-    import numba
-    from numba.core import event
-
-    class Announcement(event.Listener):
-        def on_start(self, event: Any) -> None:
-            if not _told:
-                _tell_once("compiling", "compiling kernels, once; later runs find them on disk.")
-
-        def on_end(self, event: Any) -> None:
-            """Nothing to say."""
-
-    event.register("numba:compile", Announcement())
-    return numba
-
-
-_told: set[str] = set()
-
-
-def _tell_once(topic: str, sentence: str) -> None:
-    if topic not in _told and sys.__stderr__ is not None:
-        # Not sys.stderr: in a notebook that would become part of the page.
-        print(f"mlpcw: {sentence}", file=sys.__stderr__, flush=True)
-    _told.add(topic)
-
-
-def _tell_that_nothing_is_kept(problem: Exception) -> None:
-    _tell_once(
-        "nothing is kept",
-        "compiling kernels, in this run and each later one, as Numba cannot keep them on disk"
-        f" ({problem}); NUMBA_CACHE_DIR may name a folder that can be written to.",
-    )
-
-
-def _keep(dispatcher: Any) -> None:
-    """Lets Numba keep what it compiles on disk, but do without where that fails.
-
-    Numba itself gives up, and with it the training, where no folder can be written to, the disk is
-    full or a file of its cache is damaged.
-    """
-    try:
-        dispatcher.enable_caching()
-    except Exception as problem:
-        _tell_that_nothing_is_kept(problem)
-        return
-    cache = dispatcher._cache
-    load, save = cache.load_overload, cache.save_overload
-
-    def load_overload(*args: Any) -> Any:
-        try:
-            return load(*args)
-        except Exception:  # whatever becomes of damaged bytes: they are compiled and kept anew
-            with contextlib.suppress(OSError):
-                cache.flush()
-            return None
-
-    def save_overload(*args: Any) -> None:
-        try:
-            save(*args)
-        except Exception as problem:
-            _tell_that_nothing_is_kept(problem)
-
-    cache.load_overload, cache.save_overload = load_overload, save_overload
-
-
-# ---- the training step: what `mlpcw.steps` does besides products of matrices ---------------------
-#
-# NumPy takes 1 to 2 us to begin whatever is asked of it, and a step asks for some thirty things on
-# arrays of a few thousand numbers. benchmarks/training.py prints what each of these earns.
-
-
-@_compile()
-def add_biases(outputs: np.ndarray, biases: np.ndarray, rectify: bool) -> None:
-    """`outputs += biases`, and where `rectify` is set, negative sums become 0.
-
-    Args:
-        outputs: `(batch_size, num_outputs)`, changed in place.
-        biases: `(num_outputs,)`, of the same dtype.
-        rectify: Whether a ReLU follows.
-    """
-    zero = biases.dtype.type(0)
-    for n in range(outputs.shape[0]):
-        for i in range(outputs.shape[1]):
-            value = outputs[n, i] + biases[i]
-            outputs[n, i] = zero if rectify and value < zero else value
-
-
-@_compile()
-def mask(grads: np.ndarray, outputs: np.ndarray) -> None:
-    """Sets `grads` to 0 where the outputs of a ReLU are.
-
-    Args:
-        grads: `(size,)`, changed in place.
-        outputs: `(size,)`.
-    """
-    zero = grads.dtype.type(0)
-    for i in range(grads.size):
-        grads[i] = grads[i] if outputs[i] > zero else zero
-
-
-@_compile(error_model="numpy")
-def softmax_grads(outputs: np.ndarray, targets: np.ndarray, grads: np.ndarray) -> None:
-    """Gradient of the mean cross-entropy of the softmax of `outputs`.
-
-    Args:
-        outputs: `(batch_size, num_classes)`.
-        targets: `(batch_size, num_classes)`.
-        grads: Where the gradient goes, `(batch_size, num_classes)`.
-    """
-    batch_size = outputs.dtype.type(outputs.shape[0])
-    for n in range(outputs.shape[0]):
-        highest = outputs[n].max()
-        total = outputs.dtype.type(0)
-        for i in range(outputs.shape[1]):
-            grads[n, i] = np.exp(outputs[n, i] - highest)
-            total += grads[n, i]
-        for i in range(outputs.shape[1]):
-            grads[n, i] = (grads[n, i] / total - targets[n, i]) / batch_size
-
-
-@_compile()
-def decay(
-    moms: np.ndarray, params: np.ndarray, mom_coeff: float, l1: float, l2: float, smallest: float
-) -> None:
-    """`moms = mom_coeff * moms - (l1 * sign(params) + l2 * params)`; what is tiny becomes 0.
-
-    Args:
-        moms: Momenta, `(size,)`, changed in place.
-        params: Parameters, `(size,)`.
-        mom_coeff, l1, l2: Numbers of their dtype; the last two contain the learning rate.
-        smallest: Magnitudes below this become 0, see `mlpcw.steps`.
-    """
-    zero, one = moms.dtype.type(0), moms.dtype.type(1)
-    if l1 == zero and l2 == zero:
-        for i in range(moms.size):
-            mom = mom_coeff * moms[i]
-            moms[i] = zero if abs(mom) < smallest else mom
-    else:
-        for i in range(moms.size):
-            param = params[i]
-            sign = one if param > zero else (-one if param < zero else zero)
-            mom = mom_coeff * moms[i] - (l1 * sign + l2 * param)
-            moms[i] = zero if abs(mom) < smallest else mom
-
-
-@_compile()
-def update_biases(
-    biases: np.ndarray,
-    moms: np.ndarray,
-    mom_coeff: float,
-    rate: float,
-    grads_wrt_outputs: np.ndarray,
-) -> None:
-    """One update with momentum of biases without a penalty.
-
-    Args:
-        biases: `(num_outputs,)`, changed in place.
-        moms: Their momenta, `(num_outputs,)`, changed in place.
-        mom_coeff, rate: Numbers of their dtype.
-        grads_wrt_outputs: `(batch_size, num_outputs)`; the sum over the batch is the gradient.
-    """
-    for i in range(moms.size):
-        moms[i] *= mom_coeff
-    for n in range(grads_wrt_outputs.shape[0]):
-        for i in range(moms.size):
-            moms[i] -= rate * grads_wrt_outputs[n, i]
-    for i in range(moms.size):
-        biases[i] += moms[i]
-
+from mlpcw.compiled import kernel
 
 # ---- sampling images -------------------------------------------------------------------------
 
 
-@_compile()
+@kernel()
 def sample_bilinear(
     images: np.ndarray,
     chosen: np.ndarray,
@@ -292,7 +70,7 @@ def sample_bilinear(
             pixels[p] = above + (under - above) * parts[0, p]
 
 
-@_compile()
+@kernel()
 def shift_cubic(
     images: np.ndarray, chosen: np.ndarray, offsets: np.ndarray, coefficients: np.ndarray
 ) -> None:
@@ -372,7 +150,7 @@ def shift_cubic(
 _ANY_ORDER = {"reassoc", "contract"}
 
 
-@_compile(fastmath=_ANY_ORDER)
+@kernel(fastmath=_ANY_ORDER)
 def correlate(
     images: np.ndarray, starts: np.ndarray, weights: np.ndarray, sums: np.ndarray
 ) -> None:
@@ -418,7 +196,7 @@ def correlate(
                     total[n] += wa * a[n]
 
 
-@_compile(fastmath=_ANY_ORDER)
+@kernel(fastmath=_ANY_ORDER)
 def correlate_grads(
     images: np.ndarray, starts: np.ndarray, grads: np.ndarray, grads_wrt_weights: np.ndarray
 ) -> None:
@@ -471,7 +249,7 @@ def correlate_grads(
                 total[t] += sa
 
 
-@_compile()
+@kernel()
 def unfold(rows: np.ndarray, num_channels: int, patches: np.ndarray) -> None:
     """Copies the patch under each output pixel; with `fold`, 0.6 of the time of 16 -> 32 channels.
 
@@ -492,7 +270,7 @@ def unfold(rows: np.ndarray, num_channels: int, patches: np.ndarray) -> None:
                         target[n] = source[n]
 
 
-@_compile()
+@kernel()
 def fold(patches: np.ndarray, num_channels: int, rows: np.ndarray) -> None:
     """Adds patches up where `unfold` copies them from.
 
@@ -512,7 +290,7 @@ def fold(patches: np.ndarray, num_channels: int, rows: np.ndarray) -> None:
                         target[n] += source[n]
 
 
-@_compile()
+@kernel()
 def fold_rows(patches: np.ndarray, images: np.ndarray) -> None:
     """Adds patches, with pixels last, up where they come from.
 
@@ -536,7 +314,7 @@ def fold_rows(patches: np.ndarray, images: np.ndarray) -> None:
 # ---- max-pooling -----------------------------------------------------------------------------
 
 
-@_compile()
+@kernel()
 def unpool(
     inputs: np.ndarray, outputs: np.ndarray, grads_wrt_outputs: np.ndarray, grads: np.ndarray
 ) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from mlpcw import checks, conv, kernels
+from mlpcw import checks, compiled, conv, kernels
 from mlpcw.errors import as_floats, sigmoid, softmax
 from mlpcw.initialisers import ConstantInit, UniformInit
 
@@ -599,7 +599,7 @@ class MaxPooling2DLayer(Layer):
 
     def bprop(self, inputs, outputs, grads_wrt_outputs):
         size, grads_wrt_outputs = self.pool_size, _like(inputs, grads_wrt_outputs)
-        if kernels.compiled() and self._fits_kernel(inputs, outputs, grads_wrt_outputs):
+        if compiled.enabled() and self._fits_kernel(inputs, outputs, grads_wrt_outputs):
             arrays = map(np.ascontiguousarray, (inputs, outputs, grads_wrt_outputs))
             grads = np.empty(inputs.shape, grads_wrt_outputs.dtype)
             kernels.unpool(*arrays, grads)

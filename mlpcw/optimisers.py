@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from mlpcw import checks, steps
+from mlpcw import checks, fused
 from mlpcw.data_providers import DataProvider
 from mlpcw.errors import Error
 from mlpcw.layers import Layer, LayerWithParameters
@@ -101,7 +101,7 @@ class Optimiser:
         """One pass over the training data, one update a batch."""
         if _has_other_arrays(self.learning_rule, self.model.params):
             self.learning_rule.initialise(self.model.params)
-        step = steps.make_step(self.model, self.error, self.learning_rule)
+        step = fused.make_step(self.model, self.error, self.learning_rule)
         if step is not None:  # the same updates, faster
             step.train(self.train_dataset)
             return
@@ -122,7 +122,7 @@ class Optimiser:
             Mean over batches of each monitor.
         """
         totals = dict.fromkeys(self.data_monitors, 0.0)
-        forward = steps.make_forward(self.model)
+        forward = fused.make_forward(self.model)
         for inputs, targets in dataset:
             if forward is not None:
                 outputs = forward(inputs)[-1].copy()  # a monitor may keep it

@@ -26,8 +26,8 @@ import support  # noqa: E402
 import witnesses  # noqa: E402
 from runs import Inline, forged  # noqa: E402
 
-from mlpcw import kernels, mnist  # noqa: E402
-from mlpcw.study import runner  # noqa: E402
+from mlpcw import compiled, kernels, mnist, step_kernels  # noqa: E402
+from mlpcw.study.runs import sweep as runner  # noqa: E402
 
 hypothesis.settings.register_profile(
     "fixed",
@@ -118,13 +118,14 @@ def digits_for_mnist(monkeypatch):
 @pytest.fixture(params=["compiled", "as written", "NumPy"])
 def each_way(request, monkeypatch):
     """Lets a test go all ways: kernels compiled, if they can be, in plain Python, or left out."""
-    if request.param == "compiled" and not kernels.compiled():
+    if request.param == "compiled" and not compiled.enabled():
         pytest.skip("no compiler")
     if request.param == "as written":
-        for name, kernel in vars(kernels).items():
-            if kernel.__class__ is types.FunctionType and kernel.__module__ == kernels.__name__:
-                monkeypatch.setattr(kernels, name, inspect.unwrap(kernel))
-    monkeypatch.setattr(kernels, "compiled", lambda: request.param != "NumPy")
+        for module in (kernels, step_kernels):
+            for name, kernel in vars(module).items():
+                if kernel.__class__ is types.FunctionType and kernel.__module__ == module.__name__:
+                    monkeypatch.setattr(module, name, inspect.unwrap(kernel))
+    monkeypatch.setattr(compiled, "enabled", lambda: request.param != "NumPy")
 
 
 @pytest.fixture

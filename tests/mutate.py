@@ -143,7 +143,7 @@ def _run_tests(module, tree, limit):
         folder.mkdir(parents=True)
         mutated(module, tree, folder)
         sys.path.insert(0, str(folder))
-        os.environ["PYTHONPATH"] = os.pathsep.join([str(folder), str(ROOT / "tests")])
+        os.environ["PYTHONPATH"] = os.pathsep.join([str(folder), str(ROOT / "tests" / "support")])
     files = [str(ROOT / "tests" / f"test_{name}.py") for name in TESTS[module]]
     options = ["-x", "-q", "-p", "no:cacheprovider", "-m", "not slow"]
     options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # of what is loaded already

@@ -7,8 +7,8 @@ import re
 import sweeps
 from runs import Inline
 
-from mlpcw.study import runner
-from mlpcw.study.store import State
+from mlpcw.study.records.store import State
+from mlpcw.study.runs import sweep as runner
 
 JUMPING = """
 import itertools, time

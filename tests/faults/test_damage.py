@@ -5,8 +5,8 @@ import re
 import pytest
 from runs import command, forged, quick_arm, quick_store
 
-from mlpcw.study import arms, store
-from mlpcw.study.store import State, Store
+from mlpcw.study.records import arms, store
+from mlpcw.study.records.store import State, Store
 
 ARM = quick_arm("part2/random_noise")
 EVERY = 41

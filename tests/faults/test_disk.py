@@ -14,8 +14,9 @@ import pytest
 import sweeps
 from runs import Inline, forged, outdated, quick_arm
 
-from mlpcw.study import runner, store
-from mlpcw.study.store import State, Store
+from mlpcw.study.records import store
+from mlpcw.study.records.store import State, Store
+from mlpcw.study.runs import sweep as runner
 
 ARM = quick_arm()
 CAN_OVERRIDE = 1  # of the Linux capabilities: who has it may write where permissions forbid

@@ -17,7 +17,7 @@ import pytest
 import sweeps
 from runs import quick_store, wait_until
 
-from mlpcw.study.store import State
+from mlpcw.study.records.store import State
 
 LONGEST = 3.0  # seconds; about what a whole sweep takes
 

@@ -6,8 +6,8 @@ import pytest
 import runs
 import sweeps
 
-from mlpcw.study import runner
-from mlpcw.study.store import State, Store
+from mlpcw.study.records.store import State, Store
+from mlpcw.study.runs import sweep as runner
 
 KINDS = {
     "dies": (

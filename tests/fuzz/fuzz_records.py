@@ -17,8 +17,8 @@ import tempfile
 from fuzzing import mutated, peak_mib
 from runs import forged, quick_arm
 
-from mlpcw.study import store
-from mlpcw.study.store import DamagedRecordError, State, Store
+from mlpcw.study.records import store
+from mlpcw.study.records.store import DamagedRecordError, State, Store
 
 ARMS = [
     quick_arm("part1/l1l2_1e-3_1e-2"),

@@ -6,8 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from mlpcw import kernels
-from mlpcw.study import store
+from mlpcw import compiled
+from mlpcw.study.records import store
 
 HERE = Path(__file__).parent
 LONG, SHORT = 100_000, 3000  # files
@@ -16,10 +16,14 @@ MOST = 200  # MiB
 
 def fuzz(reader, full_version):
     """What a fuzz program counts."""
-    path = [str(store.repository_root()), str(HERE.parent), os.environ.get("PYTHONPATH", "")]
+    path = [
+        str(store.repository_root()),
+        str(HERE.parent / "support"),
+        os.environ.get("PYTHONPATH", ""),
+    ]
     count = LONG if full_version else SHORT
     # The readers call no kernels, but probes do; a compiler alone takes a hundred MiB.
-    environment = {"PYTHONPATH": os.pathsep.join(path), kernels.SWITCH: "0"}
+    environment = {"PYTHONPATH": os.pathsep.join(path), compiled.SWITCH: "0"}
     done = subprocess.run(
         [sys.executable, "-W", "error", HERE / f"fuzz_{reader}.py", str(count), "24102016"],
         env=os.environ | environment,

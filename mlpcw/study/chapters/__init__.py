@@ -1,0 +1,1 @@
+"""The chapters of the report: conditions, figures, tables and texts, said once."""

@@ -1,0 +1,174 @@
+"""Repeats: stored runs trained again, and what the two trainings of a run have in common.
+
+A run is the same to the last bit where all that `ORIGIN` names is the same, the processor too.
+Equal BLAS kernels are not enough: Numba compiles for the processor at hand, and the sums of a
+convolution in whatever order suits it. Elsewhere numbers may round differently, and then it depends
+on the run: most keep rounding at the last digits for all their epochs. In the noisy ones (L1, the
+strong penalties, the noise of 2016) it grows until it reaches the first digits, and from there the
+two are like trainings from two seeds. So there are three verdicts: identical, the same to some
+digits, and different.
+"""
+
+import dataclasses
+import math
+import tempfile
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from mlpcw.study.original import published as replay
+from mlpcw.study.records.arms import Arm
+from mlpcw.study.records.store import Finding, Record, State, Store, dumps
+from mlpcw.study.runs import sweep as runner
+
+ORIGIN = ("blas", "blas_kernels", "blas_threads", "commit", "cpu")
+ORIGIN += ("numba", "numpy", "python", "scipy")
+"""What two trainings must have in common for their records to be the same to the last bit."""
+
+DIGITS = 3
+"""Digits that 2016 printed, and that a run which does not drift keeps to its end."""
+
+EARLY_DIGITS = 6
+"""Digits that every run keeps up to its second recorded point."""
+
+DEVIATIONS = 3.0
+"""How far the accuracies of a run that drifts may end from the stored ones, in standard deviations
+of chance; 1.0 is measured for L1 10⁻³, which drifts most."""
+
+NUM_IMAGES = {"mnist": 10_000, "digits": 397}
+"""Images that an accuracy is counted on: of the smaller of the validation and the test set."""
+
+_ALL_DIGITS = 15  # of a float64
+
+
+@dataclasses.dataclass(frozen=True)
+class Repeat:
+    """What a run trained again says of the stored one.
+
+    Attributes:
+        good: Whether it confirms it.
+        verdict: "identical", "the same to ... printed digits" or "differs: ...".
+    """
+
+    good: bool
+    verdict: str
+
+
+def draw(findings: Iterable[Finding], count: int) -> list[Finding]:
+    """Some of the runs that are done, drawn at random, other ones at every call.
+
+    Args:
+        findings: What the store has found.
+        count: How many; all where there are fewer.
+    """
+    done = [each for each in findings if each.state is State.DONE]
+    chosen = np.random.default_rng().permutation(len(done))[:count]
+    return [done[place] for place in sorted(chosen)]
+
+
+def repeat(store: Store, findings: Sequence[Finding]) -> list[Repeat]:
+    """Trains stored runs again, in processes of their own, and compares; what is stored stays.
+
+    Args:
+        store: The store that found the runs.
+        findings: Runs that are done.
+
+    Returns:
+        A repeat a run, in the order given.
+
+    Raises:
+        FileNotFoundError: If a run needs MNIST and it is not there.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        again = Store(folder, store.profile, store.num_epochs)
+        wanted = [again.find(each.arm, each.seed) for each in findings]
+        failures = runner.sweep(again, wanted, progress=True)
+        found = [again.find(each.arm, each.seed) for each in findings]
+    return [
+        compare(one.record, other.record)
+        if other.state is State.DONE
+        else Repeat(False, f"differs: it could not be trained again ({'; '.join(failures)})")
+        for one, other in zip(findings, found, strict=True)
+    ]
+
+
+def compare(stored: Record, again: Record) -> Repeat:
+    """Compares two records of one run."""
+    if _content(stored) == _content(again):
+        return Repeat(True, "identical")
+    epochs = stored["curves"]["epoch"]
+    columns = [name for name in stored["curves"] if name != "epoch"]
+    digits = [
+        min(_digits(stored["curves"][name][row], again["curves"][name][row]) for name in columns)
+        for row in range(len(epochs))
+    ]
+    at_the_end = min(
+        _digits(stored["test"][name], again["test"][name]) for name in ("error", "acc")
+    )
+    least = min(*digits, at_the_end)
+    if _same_origin(stored, again):
+        reason = "code, libraries and kernels are those of the stored run, so it must be identical"
+        return Repeat(False, f"differs: {reason}, and it is the same to {least} digits only")
+    if least >= DIGITS:
+        return Repeat(True, f"the same to {least} printed digits")
+    # Recorded points, from the first one on, that are the same but for rounding.
+    agreed = next((row for row, each in enumerate(digits) if each < EARLY_DIGITS), len(epochs))
+    if agreed < min(2, len(epochs)):
+        apart = f"{digits[agreed]} digits are the same at epoch {epochs[agreed]}"
+        return Repeat(False, f"differs: {apart}, where every run keeps {EARLY_DIGITS}")
+    arm = Arm.from_json(stored["arm"])
+    if arm.protocol == "2016" and arm.key in replay.REPLAYED:
+        apart = f"{least} digits are the same"
+        return Repeat(False, f"differs: {apart}, where this run keeps {DIGITS} on every machine")
+    start = f"the same to {min(digits[:agreed])} printed digits up to epoch {epochs[agreed - 1]}"
+    accuracies = f"test accuracy {stored['test']['acc']:.4f}, now {again['test']['acc']:.4f}"
+    apart = _distance(stored, again, arm.data)
+    line = f"{start}, then apart by {apart:.1f} standard deviations ({accuracies})"
+    return Repeat(True, line) if apart <= DEVIATIONS else Repeat(False, f"differs: {line}")
+
+
+def _content(record: Record) -> str:
+    """What of a record the arm and the seed fix."""
+    return dumps({name: record[name] for name in record if name not in ("provenance", "seconds")})
+
+
+def _same_origin(stored: Record, again: Record) -> bool:
+    """Whether both come from the same committed code, libraries and processor, all known."""
+    was, now = stored["provenance"], again["provenance"]
+    known = all(was.get(name) not in (None, "", "unknown") for name in ORIGIN)
+    return (
+        known
+        and all(was[name] == now.get(name) for name in ORIGIN)
+        and not str(was["commit"]).endswith("+")
+    )
+
+
+def _digits(one: float, other: float) -> int:
+    """Leading digits that two numbers share: N where they differ by less than one in 10 ** N."""
+    if one == other:
+        return _ALL_DIGITS
+    share = abs(one - other) / max(abs(one), abs(other))
+    return min(_ALL_DIGITS, max(0, math.floor(-math.log10(share))))
+
+
+def _distance(stored: Record, again: Record, data: str) -> float:
+    """How far apart the accuracies of two trainings of a run end, in standard deviations.
+
+    The deviation is that of the difference of two shares of right answers, each counted on as many
+    images drawn by chance: the square root of 2 p (1 - p) / n.
+
+    Returns:
+        The larger of two distances: of the test accuracies, and of the means of the validation
+        accuracies over the second half of the recorded points.
+    """
+    half = len(stored["curves"]["epoch"]) // 2
+    distances = []
+    for figures in (
+        [record["test"]["acc"] for record in (stored, again)],
+        [float(np.mean(record["curves"]["acc_valid"][half:])) for record in (stored, again)],
+    ):
+        # One more right and one more wrong, so that no accuracy of 1 leaves no room at all.
+        share = (figures[0] * NUM_IMAGES[data] + 1) / (NUM_IMAGES[data] + 2)
+        deviation = math.sqrt(2 * share * (1 - share) / NUM_IMAGES[data])
+        distances.append(abs(figures[0] - figures[1]) / deviation)
+    return max(distances)

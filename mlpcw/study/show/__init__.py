@@ -1,0 +1,1 @@
+"""Draws and words what it is handed; knows no arm."""

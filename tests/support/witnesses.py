@@ -1,0 +1,95 @@
+"""Three witnesses for every gradient: which tests are witnesses, and of what.
+
+A gradient is believed on three grounds: it is the slope of its function along random directions
+(`gradcheck`), an independent implementation agrees (a slow one, or another library's), and one
+small case has been worked by hand. A test that is such a ground is marked with `witness`. From the
+marks of the tests that pytest has collected comes the table of what has which witnesses, and
+test_witnesses.py fails where one is missing; `make witnesses` keeps how many of them have passed.
+"""
+
+import collections
+import inspect
+
+import pytest
+
+from mlpcw import compiled, conv, errors, layers, models, penalties
+
+PROJECTION, INDEPENDENT, BY_HAND = KINDS = ("projection", "independent", "by hand")
+
+Table = dict[str, collections.Counter]
+
+
+def witness(kind, of):
+    """Marks a test, or each of its cases, as a witness.
+
+    Args:
+        kind: One of `KINDS`.
+        of: Whose gradient: a class of the library, an instance of one (or of a subclass that the
+            tests have), or a name; or a function of parameters of the test that returns such.
+    """
+    return pytest.mark.witness(kind, of)
+
+
+def conv_method(method):
+    """The subject that is a method of convolution."""
+    return f"conv: {method}"
+
+
+def witnessed(item):
+    """The subject and the kind of each mark of a collected test."""
+    for mark in item.iter_markers("witness"):
+        kind, of = mark.args
+        if inspect.isfunction(of):
+            params = item.callspec.params
+            of = of(*(params[name] for name in inspect.signature(of).parameters))
+        yield _name(of), kind
+
+
+def table_of(items):
+    """How many witnesses of each kind each subject has among collected tests."""
+    table: Table = collections.defaultdict(collections.Counter)
+    for item in items:
+        for subject, kind in witnessed(item):
+            table[subject][kind] += 1
+    return table
+
+
+def subjects():
+    """All whose gradients the library computes, by name: read from its modules, not from a list.
+
+    Methods of convolution that are compiled count where there is a compiler.
+    """
+    methods = set(conv.METHODS) - (set() if compiled.enabled() else conv.COMPILED)
+    found = [kind for module in (layers, errors, penalties) for kind in _public(module)]
+    found.append(models.MultipleLayerModel)
+    return [_name(kind) for kind in found] + [conv_method(method) for method in sorted(methods)]
+
+
+def lacking(table):
+    """A sentence for each witness that is missing."""
+    return [
+        f"{subject} has no witness of the kind {kind!r}"
+        for subject in subjects()
+        for kind in KINDS
+        if not table.get(subject, {}).get(kind)
+    ]
+
+
+def _public(module):
+    """The classes of a module; those with subclasses there are contracts, without a formula."""
+    return [
+        value
+        for name, value in vars(module).items()
+        if inspect.isclass(value)
+        and value.__module__ == module.__name__
+        and name[0] != "_"
+        and not any(other.__module__ == module.__name__ for other in value.__subclasses__())
+    ]
+
+
+def _name(subject):
+    if isinstance(subject, str):
+        return subject
+    kinds = inspect.getmro(subject if inspect.isclass(subject) else type(subject))
+    ours = next(kind for kind in kinds if kind.__module__.startswith("mlpcw."))
+    return f"{ours.__module__.removeprefix('mlpcw.')}.{ours.__name__}"
