@@ -1,149 +1,109 @@
 """How fast the augmenters are: against SciPy, albumentations, OpenCV and PyTorch.
 
-Run as `python benchmarks/augmentation.py`. Every image of a batch is changed, and the random draws
-are timed too. SciPy, albumentations and OpenCV take one image after the other, as the report does;
-PyTorch takes the batch, with the Gaussian blur as a product with our matrix, since its own
-convolution is slower. A library that is not installed is left out, by name.
+A batch has 500 images, all of them are changed, and the random draws are timed too. SciPy,
+albumentations and OpenCV take one image after another, as the report does; PyTorch takes the batch,
+with the Gaussian blur as a product of matrices, since its own convolution is slower.
 
-Before two ways are timed it is checked that they compute the same from the same noise, angles or
+Before peers are timed it is checked that they compute the same from the same noise, angles or
 offsets, at the pixels that are read inside the image: nearer than a pixel to its border OpenCV and
 PyTorch interpolate between the border and 0. OpenCV reads at multiples of a 32nd of a pixel, hence
 its tolerance. albumentations blurs its noise with OpenCV, without 0 outside and both fields as one
-image, and cannot be told the noise: of it only the reading at given displacements is compared.
-Last come our own ways with one trick left out.
+image, and cannot be told the noise: only its reading at given displacements is compared.
 """
 
-import importlib
-from collections.abc import Callable
-from typing import Any, NamedTuple
+import contextlib
+import functools
 
 import numpy as np
 from scipy import ndimage
-from timing import best_times, check_agreement
+from timing import Peer, check_agreement, compare, without_kernels
 
-from mlpcw import augmenters, compiled
+from mlpcw import augmenters
+from mlpcw.study.pages.measurements import Work
 
-SIDE = 28
-BATCH_SIZES = (500, 25)
+SIDE, NUM_IMAGES = 28, 500
 ALPHA, SIGMA, MAX_ANGLE, MAX_SHIFT = 34.0, 4.0, 30.0, 4.0
-FLOAT32_TOLERANCE, OPENCV_TOLERANCE = 1e-5, 0.05
-DISTORTION, ROTATION, SHIFT = "elastic distortion", "rotation", "spline shift"
-OURS = {
-    DISTORTION: lambda x, rng: augmenters.random_distortion(x, rng, ALPHA, SIGMA, fraction=1.0),
-    ROTATION: lambda x, rng: augmenters.random_rotation(x, rng, MAX_ANGLE, fraction=1.0),
-    SHIFT: lambda x, rng: augmenters.random_shift(x, rng, MAX_SHIFT, fraction=1.0),
-}
+SHAPE = f"{NUM_IMAGES} images {SIDE} × {SIDE}"
+INSIDE_TOLERANCE, OPENCV_TOLERANCE = 1e-5, 0.05
+SCIPY_TOLERANCES = {"float32": 1e-6, "float64": 1e-10}
+Y, X = np.mgrid[:SIDE, :SIDE]
+ARRAYS = {"distortion": 4, "rotation": 2, "spline shift": 2}
+"""Images read and written, and of a distortion its two fields, in sizes of an image."""
+
+NOISE = (
+    "drawing the noise, blurring it and reading the image take about equal parts, and the peer does"
+    " all of its work in compiled code too; other layouts of the noise gained less than they cost"
+)
+READING = (
+    "nearly all of it is reading the image, whose look-ups the compiler does not do in vectors, as"
+    " it cannot know that arrays do not overlap; coordinates in float32 would be faster and miss"
+    " the agreement of 1e-6, and pairs of pixels side by side were no faster"
+)
 
 
-class Other(NamedTuple):
-    """Another library's way to do what an augmenter does.
-
-    Attributes:
-        name: What is compared with.
-        work: What is done.
-        run: Takes images and a `Generator`; draws and changes every image.
-        check: Takes images and a `Generator`; raises `SystemExit` if it computes something else.
-        to_reach: Ratio of its time to ours, of float32 batches of 500, that is aimed at, or None.
-        dtypes: What it is timed with.
-    """
-
-    name: str
-    work: str
-    run: Callable[[np.ndarray, np.random.Generator], Any]
-    check: Callable[[np.ndarray, np.random.Generator], None]
-    to_reach: float | None
-    dtypes: tuple[str, ...] = ("float32", "float64")
+def noise(num_images, rng, dtype=np.float64):
+    values = rng.random((num_images, 2, SIDE, SIDE), dtype) * 2
+    values -= 1
+    return values
 
 
-def random_noise(num_images, rng, dtype=np.float64):
-    noise = rng.random((num_images, 2, SIDE, SIDE), dtype) * 2
-    noise -= 1
-    return noise
-
-
-def check_distortion(name, tolerance, distort, images, rng):
-    """Checks `distort(images, noise)` where ours reads inside the image."""
-    noise = random_noise(len(images), rng).astype(images.dtype)
-    fields = augmenters.displacement_fields(noise, ALPHA, SIGMA)
-    check_reading(name, tolerance, images, fields, distort(images, noise))
-
-
-def check_reading(name, tolerance, images, fields, result):
-    x, y = fields[:, 0] + np.arange(SIDE), fields[:, 1] + np.arange(SIDE)[:, None]
+def check_distortion(name, tolerance, images, fields, result):
+    """Compares a distortion by `fields` with that of mlpcw, where it reads inside the image."""
+    x, y = fields[:, 0] + X, fields[:, 1] + Y
     inside = (x >= 0) & (x <= SIDE - 1) & (y >= 0) & (y <= SIDE - 1)
     expected = augmenters.distort(images, fields)
     check_agreement(name, np.asarray(result)[inside], expected[inside], tolerance)
 
 
-# ---- SciPy -----------------------------------------------------------------------------------
+# ---- Peers: each function takes images and a generator, checks, and yields ---------------------
 
 
-def scipy_ways():
-    y, x = np.mgrid[:SIDE, :SIDE]
-
+def scipy_distortion(images, rng):
     def distort(images, noise):
         distorted = []
         for image, fields in zip(images, noise, strict=True):
             dx, dy = (ndimage.gaussian_filter(f, SIGMA, mode="constant") * ALPHA for f in fields)
-            distorted.append(ndimage.map_coordinates(image, (y + dy, x + dx), order=1))
+            distorted.append(ndimage.map_coordinates(image, (Y + dy, X + dx), order=1))
         return np.array(distorted)
 
-    def rotate(images, angles):
+    drawn = noise(len(images), rng).astype(images.dtype)
+    fields = augmenters.displacement_fields(drawn, ALPHA, SIGMA)
+    check_distortion("SciPy", INSIDE_TOLERANCE, images, fields, distort(images, drawn))
+    # An image at a time, as the report's loop draws them.
+    yield Peer("SciPy", "2016", lambda: distort(images, (noise(1, rng)[0] for _ in images)), 20)
+
+
+def scipy_rotation(images, rng):
+    def rotate(angles):
         pairs = zip(images, angles, strict=True)
         return np.array([ndimage.rotate(i, angle, order=1, reshape=False) for i, angle in pairs])
 
-    def shift(images, offsets):
+    draw = functools.partial(rng.uniform, -MAX_ANGLE, MAX_ANGLE, len(images))
+    angles, tolerance = draw(), SCIPY_TOLERANCES[images.dtype.name]
+    check_agreement("SciPy", augmenters.rotate(images, angles), rotate(angles), tolerance)
+    yield Peer("SciPy", "2016", lambda: rotate(draw()), 20, READING)
+
+
+def scipy_shift(images, rng):
+    def shift(offsets):
         return np.array([ndimage.shift(i, o) for i, o in zip(images, offsets, strict=True)])
 
-    def draw_noise(images, rng):  # an image at a time, as the report's loop does
-        return (rng.random((2, SIDE, SIDE)) * 2 - 1 for _ in images)
-
-    def draw_angles(images, rng):
-        return rng.uniform(-MAX_ANGLE, MAX_ANGLE, len(images))
-
-    def draw_offsets(images, rng):
-        return rng.uniform(-MAX_SHIFT, MAX_SHIFT, (len(images), 2))
-
-    def check(name, ours, theirs, draw):
-        def compare(images, rng):
-            argument = draw(images, rng)
-            result, expected = ours(images, argument), theirs(images, argument)
-            check_agreement(name, result, expected, 1e-6 if images.itemsize == 4 else 1e-10)
-
-        return compare
-
-    return [
-        Other(
-            *("SciPy", DISTORTION),
-            run=lambda images, rng: distort(images, draw_noise(images, rng)),
-            check=lambda *args: check_distortion("SciPy", FLOAT32_TOLERANCE, distort, *args),
-            to_reach=20,
-        ),
-        Other(
-            *("SciPy", ROTATION),
-            run=lambda images, rng: rotate(images, draw_angles(images, rng)),
-            check=check("SciPy", augmenters.rotate, rotate, draw_angles),
-            to_reach=20,
-        ),
-        Other(
-            *("SciPy", SHIFT),
-            run=lambda images, rng: shift(images, draw_offsets(images, rng)),
-            check=check("SciPy", augmenters.shift, shift, draw_offsets),
-            to_reach=20,
-        ),
-    ]
+    draw = functools.partial(rng.uniform, -MAX_SHIFT, MAX_SHIFT, (len(images), 2))
+    offsets, tolerance = draw(), SCIPY_TOLERANCES[images.dtype.name]
+    check_agreement("SciPy", augmenters.shift(images, offsets), shift(offsets), tolerance)
+    yield Peer("SciPy", "2016", lambda: shift(draw()), 20)
 
 
-# ---- the others, elastic distortion only -----------------------------------------------------
+def opencv(images, rng):
+    if images.dtype != np.float32:
+        return
+    import cv2
 
-
-def opencv_ways():
-    cv2 = importlib.import_module("cv2")
     cv2.setNumThreads(1)
-    y, x = np.mgrid[:SIDE, :SIDE].astype(np.float32)
+    y, x = Y.astype(np.float32), X.astype(np.float32)
     width = 2 * int(4 * SIGMA + 0.5) + 1  # of the Gaussian, as in SciPy
 
-    def distort(images, noise):
+    def distort(noise):
         distorted = []
         for image, fields in zip(images, noise, strict=True):
             dx, dy = (
@@ -155,176 +115,100 @@ def opencv_ways():
             distorted.append(cv2.remap(image, x + dx, y + dy, cv2.INTER_LINEAR))
         return np.array(distorted)
 
-    def draw(images, rng):
-        return (random_noise(1, rng, np.float32)[0] for _ in images)
-
-    return [
-        Other(
-            *("OpenCV", DISTORTION),
-            run=lambda images, rng: distort(images, draw(images, rng)),
-            check=lambda *args: check_distortion("OpenCV", OPENCV_TOLERANCE, distort, *args),
-            to_reach=6,
-            dtypes=("float32",),
-        )
-    ]
+    drawn = noise(len(images), rng, np.float32)
+    fields = augmenters.displacement_fields(drawn, ALPHA, SIGMA)
+    check_distortion("OpenCV", OPENCV_TOLERANCE, images, fields, distort(drawn))
+    draw = functools.partial(noise, 1, rng, np.float32)
+    yield Peer("OpenCV", "libraries", lambda: distort(draw()[0] for _ in images), 6)
 
 
-def albumentations_ways():
-    albumentations = importlib.import_module("albumentations")
-    y, x = np.mgrid[:SIDE, :SIDE]
+def albumentations(images, rng):
+    if images.dtype != np.float32:
+        return
+    from albumentations import ElasticTransform
 
-    def way(name, **options):
-        transform = albumentations.ElasticTransform(alpha=ALPHA, sigma=SIGMA, p=1.0, **options)
+    fields = augmenters.displacement_fields(noise(len(images), rng), ALPHA, SIGMA)
+    maps = (fields + np.stack([X, Y])).astype(np.float32)
+    for name, options in (
+        ("albumentations", {}),  # its defaults: Gaussian noise
+        ("albumentations, uniform", {"noise_distribution": "uniform"}),
+    ):
+        transform = ElasticTransform(alpha=ALPHA, sigma=SIGMA, p=1.0, **options)
+        pairs = zip(images, maps, strict=True)
+        result = [transform.apply(image, map_x=to[0], map_y=to[1]) for image, to in pairs]
+        check_distortion(name, OPENCV_TOLERANCE, images, fields, result)
 
-        def check(images, rng):
-            fields = augmenters.displacement_fields(random_noise(len(images), rng), ALPHA, SIGMA)
-            maps = (fields + np.stack([x, y])).astype(np.float32)
-            pairs = zip(images, maps, strict=True)
-            result = [transform.apply(image, map_x=to[0], map_y=to[1]) for image, to in pairs]
-            check_reading(name, OPENCV_TOLERANCE, images, fields, np.array(result))
-
-        def run(images, rng):
+        def run(transform=transform):
             return np.array([transform(image=image)["image"] for image in images])
 
-        return Other(name, DISTORTION, run, check, to_reach=20, dtypes=("float32",))
-
-    return [
-        way("albumentations"),  # its defaults: Gaussian noise
-        way("albumentations, uniform", noise_distribution="uniform"),  # as ours
-    ]
+        yield Peer(name, "libraries", run, 20, NOISE)
 
 
-def torch_ways():
-    torch = importlib.import_module("torch")
+def pytorch(images, rng):
+    import torch
+
     torch.set_num_threads(1)
-    blur = augmenters._blur_matrix(SIDE, SIGMA, np.float64)
+    batch = torch.from_numpy(images)
+    blur = ndimage.gaussian_filter1d(np.eye(SIDE), SIGMA, axis=0, mode="constant")
+    matrix = torch.tensor(blur, dtype=batch.dtype)
+    y, x = torch.meshgrid(*[torch.arange(SIDE, dtype=batch.dtype)] * 2, indexing="ij")
 
-    def distort(images, noise):
-        images, matrix = torch.from_numpy(images), torch.tensor(blur, dtype=noise.dtype)
-        y, x = torch.meshgrid(*[torch.arange(SIDE, dtype=noise.dtype)] * 2, indexing="ij")
-        dx, dy = (matrix @ noise @ matrix * ALPHA).unbind(1)
+    def distort(noise):
+        dx, dy = (matrix @ noise @ matrix.T * ALPHA).unbind(1)
         # -1 and 1 are the centres of the border pixels
         grid = torch.stack([x + dx, y + dy], dim=-1) * (2 / (SIDE - 1)) - 1
-        return torch.nn.functional.grid_sample(images[:, None], grid, align_corners=True)[:, 0]
+        return torch.nn.functional.grid_sample(batch[:, None], grid, align_corners=True)[:, 0]
 
-    def check(images, rng):
-        def told(images, noise):
-            return distort(images, torch.from_numpy(noise)).numpy()
-
-        check_distortion("PyTorch", FLOAT32_TOLERANCE, told, images, rng)
-
-    def run(images, rng):
-        dtype = torch.from_numpy(images).dtype
-        return distort(images, torch.rand(len(images), 2, SIDE, SIDE, dtype=dtype) * 2 - 1)
-
-    return [Other("PyTorch", DISTORTION, run, check, to_reach=2.5)]
+    drawn = noise(len(images), rng).astype(images.dtype)
+    fields = augmenters.displacement_fields(drawn, ALPHA, SIGMA)
+    result = distort(torch.from_numpy(drawn)).numpy()
+    check_distortion("PyTorch", INSIDE_TOLERANCE, images, fields, result)
+    shape = len(images), 2, SIDE, SIDE
+    draw = functools.partial(torch.rand, *shape, dtype=batch.dtype)
+    yield Peer("PyTorch", "pytorch", lambda: distort(draw() * 2 - 1), 2.5)
 
 
-# ---- ours, with one trick left out -----------------------------------------------------------
+def plain_noise(images, rng):
+    """The distortion with noise that NumPy draws; other noise, so there is nothing to compare."""
+    if images.dtype == np.float32:
+
+        def run():
+            drawn = noise(len(images), rng, np.float32)
+            return augmenters.distort(images, augmenters.displacement_fields(drawn, ALPHA, SIGMA))
+
+        yield Peer("noise of float32", "plain", run)
 
 
-def own_ways():
-    def plain_fields(rng, shape, alpha, sigma, dtype):
-        return augmenters.displacement_fields(random_noise(shape[0], rng, dtype.type), ALPHA, SIGMA)
+# ---- Rows -------------------------------------------------------------------------------------
 
-    def without(name, work, module, attribute, replacement, dtypes=("float32", "float64")):
-        def run(images, rng):
-            trick = getattr(module, attribute)
-            setattr(module, attribute, replacement)
-            try:
-                return OURS[work](images, rng)
-            finally:
-                setattr(module, attribute, trick)
-
-        def check(images, rng):
-            if replacement is not plain_fields:  # it draws other noise
-                result, expected = (f(images, np.random.default_rng(2)) for f in (run, OURS[work]))
-                check_agreement(name, result, expected, FLOAT32_TOLERANCE)
-
-        return Other(name, work, run, check, to_reach=None, dtypes=dtypes)
-
-    def at_once(num_images):
-        return [slice(num_images)]
-
-    numpy = (compiled, "enabled", lambda: False)
-    return [
-        *(without("no kernels", work, *numpy) for work in OURS),
-        *(without("no blocks", w, augmenters, "_blocks", at_once) for w in (DISTORTION, SHIFT)),
-        without(
-            *("draws of float32", DISTORTION, augmenters, "_random_fields", plain_fields),
-            dtypes=("float32",),
-        ),
-    ]
-
-
-# ---- all of them -----------------------------------------------------------------------------
-
-WAYS = {
-    "scipy": scipy_ways,
-    "albumentations": albumentations_ways,
-    "cv2": opencv_ways,
-    "torch": torch_ways,
-    "ours": own_ways,
+RUNS = {
+    "distortion": lambda x, rng: augmenters.random_distortion(x, rng, ALPHA, SIGMA, fraction=1.0),
+    "rotation": lambda x, rng: augmenters.random_rotation(x, rng, MAX_ANGLE, fraction=1.0),
+    "spline shift": lambda x, rng: augmenters.random_shift(x, rng, MAX_SHIFT, fraction=1.0),
+}
+PEERS = {
+    "distortion": (scipy_distortion, albumentations, opencv, pytorch, plain_noise),
+    "rotation": (scipy_rotation,),
+    "spline shift": (scipy_shift,),
 }
 
 
-def rows(num_images=500):
-    """Times ours and each other way in turn, after checking that they agree.
-
-    Args:
-        num_images: Size of a batch.
-
-    Returns:
-        A row for each way and dtype: "work", "dtype", "other" (what is compared with), "ours_us"
-        and "other_us" (CPU microseconds an image, draws included), "ratio" of the two, and
-        "to_reach", the ratio aimed at, or None where none is.
-    """
-    table = []
-    for module, make in WAYS.items():
-        try:
-            others = make()
-        except ModuleNotFoundError:
-            print(f"{module} is not installed: left out")
-            continue
-        for other in others:
-            for dtype in other.dtypes:
-                rng = np.random.default_rng(1)
-                images = rng.random((num_images, SIDE, SIDE)).astype(dtype)
-                other.check(images, rng)
-                calls = {
-                    "ours": lambda work=other.work, x=images, rng=rng: OURS[work](x, rng),
-                    "other": lambda run=other.run, x=images, rng=rng: run(x, rng),
-                }
-                ours, theirs = (
-                    seconds / num_images * 1e6 for seconds in best_times(calls).values()
-                )
-                aimed_at = dtype == "float32" and num_images == 500
-                table.append(
-                    {
-                        "work": f"{other.work}, {num_images} images",
-                        "dtype": dtype,
-                        "other": other.name,
-                        "ours_us": ours,
-                        "other_us": theirs,
-                        "ratio": theirs / ours,
-                        "to_reach": other.to_reach if aimed_at else None,
-                    }
-                )
-    return table
-
-
-def main():
-    print(f"Images {SIDE} x {SIDE}, CPU microseconds per image, draws included")
-    print(f"  {'':62}{'ours':>8}{'other':>8}{'ratio':>8}{'to reach':>10}")
-    for num_images in BATCH_SIZES:
-        for row in rows(num_images):
-            name = f"{row['work']}, {row['dtype']}, {row['other']}"
-            to_reach = f"{row['to_reach']:8} x" if row["to_reach"] else ""
-            print(
-                f"  {name:62}{row['ours_us']:8.1f}{row['other_us']:8.1f}{row['ratio']:6.1f} x"
-                f"{to_reach}"
-            )
-
-
-if __name__ == "__main__":
-    main()
+def rows(images, rates):
+    """Rows of all augmenters; `rates` as in `training.rows`."""
+    for subject, run in RUNS.items():
+        for dtype in ("float32", "float64"):
+            rng = np.random.default_rng(1)
+            batch = rng.random((NUM_IMAGES, SIDE, SIDE)).astype(dtype)
+            call = functools.partial(run, batch, rng)
+            seeded = functools.partial(lambda run, x: run(x, np.random.default_rng(2)), run, batch)
+            result = without_kernels(seeded).run()
+            check_agreement(f"{subject}, no kernels", result, seeded(), INSIDE_TOLERANCE)
+            peers = [without_kernels(call)]
+            for make in PEERS[subject]:
+                with contextlib.suppress(ModuleNotFoundError):  # performance.py says so
+                    peers += make(batch, rng)
+            if dtype == "float64":
+                peers = [peer._replace(at_least=None) for peer in peers]
+            work = Work(subject=subject, shape=SHAPE, dtype=dtype, per="image")
+            least = ARRAYS[subject] * batch[0].nbytes / rates["copy"]
+            yield from compare(work, call, peers, "a copy", least, NUM_IMAGES)

@@ -1,30 +1,31 @@
-"""What a process costs: importing, memory, the first compilation. Each in a process of its own.
-
-Run as `python benchmarks/processes.py`.
-"""
+"""What a process costs: imports, memory, the first compilation, each in a process of its own."""
 
 import json
 import os
 import subprocess
 import sys
 import tempfile
+import time
 import tracemalloc
 from pathlib import Path
 
-from mlpcw import mnist
-from mlpcw.study.pages.measurements import Figure
+import numpy as np
+from timing import digits
+
+from mlpcw import augmenters, compiled, mnist
+from mlpcw.study.pages.measurements import Number
 
 IMPORTS = 10
-TRAINING = "optimisers models layers learning_rules errors penalties initialisers data_providers"
-TRAINING += " augmenters"
+MODULES = "optimisers models layers learning_rules errors penalties initialisers data_providers"
+TRAINING = [f"mlpcw.{name}" for name in [*MODULES.split(), "augmenters"]]
 IMPORT_SECONDS = 0.3
 ARMS, EPOCHS = ("part1/none", "part2/random_distortion", "part3/cnn_5x5"), 3
 PEAK_MIB, SHARE_OF_SET = 600, 0.1
-_MIB = 2**20
+MIB = 2**20
 
 
 def run(*arguments, **environment):
-    """What a new Python prints, one BLAS thread."""
+    """What a new Python prints, with one BLAS thread."""
     threads = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
     return subprocess.run(
         [sys.executable, *arguments],
@@ -35,98 +36,114 @@ def run(*arguments, **environment):
     ).stdout
 
 
-def import_seconds(modules):
-    """Seconds, by the clock, to import modules in a new process; the best of several."""
-    code = f"from time import perf_counter as now; start = now(); import {', '.join(modules)}"
-    return min(float(run("-c", f"{code}; print(now() - start)")) for _ in range(IMPORTS))
+def number(name, meaning, value, unit, at_most=None):
+    at_most = None if at_most is None else digits(at_most)
+    return Number(name=name, meaning=meaning, value=digits(value), unit=unit, at_most=at_most)
 
 
-def import_figures():
-    training = [f"mlpcw.{name}" for name in TRAINING.split()]
-    for name, work, modules, limit in (
+def numbers(images, rates):
+    """All numbers; `rates` is not used."""
+    yield from import_numbers()
+    yield from memory_numbers(images)
+    yield from compilation_numbers()
+
+
+def import_numbers():
+    for name, meaning, modules, most in (
         ("import_mlpcw", "`import mlpcw`", ["mlpcw"], IMPORT_SECONDS),
-        ("import_training", "import of all modules that training needs", training, IMPORT_SECONDS),
+        ("import_training", "import of all modules that training needs", TRAINING, IMPORT_SECONDS),
         ("import_numpy", "of these, `import numpy`", ["numpy"], None),
     ):
-        seconds = import_seconds(modules)
-        yield Figure(name=name, work=work, value=seconds, unit="s", at_most=limit)
+        code = f"from time import perf_counter as now; start = now(); import {', '.join(modules)}"
+        seconds = min(float(run("-c", f"{code}; print(now() - start)")) for _ in range(IMPORTS))
+        yield number(name, meaning, seconds, "s", most)
 
 
-def train_and_print_peak():
-    """Trains three runs in this process and prints its peak of memory, MiB."""
-    from mlpcw.study.records import arms
-    from mlpcw.study.runs import sweep as runner
+def memory_numbers(images):
+    # Here, since it loads PyTorch where that is installed: the processes below must not.
+    from training import affine
 
-    for key in ARMS:
-        arm = arms.find("full", key, EPOCHS)
-        runner.train(arm, arms.SEED_2016)
-    print(peak_mib())
-
-
-def peak_mib():
-    """Peak of the resident memory of this process, MiB."""
-    status = Path("/proc/self/status")
-    if status.exists():  # `ru_maxrss` would count what the parent had before this process began
-        lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
-        return int(lines["VmHWM"].split()[0]) / 1024
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _MIB  # bytes on macOS
-
-
-def memory_figures(images):
-    # Here, since it loads PyTorch where that is installed: the process below must not.
-    from training import optimiser
-
-    set_mib = images.split("train")[0].nbytes / _MIB
-    yield Figure(name="training_set", work="the training images", value=set_mib, unit="MiB")
+    set_mib = images.split("train")[0].nbytes / MIB
+    yield number("training_set", "the training images", set_mib, "MiB")
     if mnist.available():
-        peak = float(run(__file__, "--train"))
-        work = f"peak of resident memory of a process that trains {', '.join(ARMS)}"
-        work += f", {EPOCHS} epochs each"
-        yield Figure(name="peak", work=work, value=peak, unit="MiB", at_most=PEAK_MIB)
-    ours = optimiser(images, "float32")
-    ours.do_training_epoch()
+        meaning = "peak of resident memory of a process that trains"
+        meaning += f" {', '.join(ARMS)}, {EPOCHS} epochs each"
+        yield number("peak", meaning, float(run(__file__, "--train")), "MiB", PEAK_MIB)
+    optimiser = affine(images, "float32")
+    optimiser.do_training_epoch()
     tracemalloc.start()
-    ours.do_training_epoch()
-    new = tracemalloc.get_traced_memory()[1] / _MIB
+    optimiser.do_training_epoch()
+    new = tracemalloc.get_traced_memory()[1] / MIB
     tracemalloc.stop()
-    yield Figure(
-        name="epoch_memory",
-        work="peak of the memory that one epoch asks for (no copy of the training images)",
-        value=new,
-        unit="MiB",
-        at_most=SHARE_OF_SET * set_mib,
-    )
+    meaning = "peak of the memory that one epoch asks for (no copy of the training images)"
+    yield number("epoch_memory", meaning, new, "MiB", SHARE_OF_SET * set_mib)
 
 
-def compilation_figures():
+def compilation_numbers():
     """Seconds of the first calls of all kernels, compiled and found on disk; none without them."""
-    script = str(Path(__file__).with_name("compiled.py"))
+    if not compiled.enabled():
+        return
     with tempfile.TemporaryDirectory() as folder:
         first, later = (
-            json.loads(run(script, "--first-calls", NUMBA_CACHE_DIR=folder)) for _ in range(2)
+            json.loads(run(__file__, "--first-calls", NUMBA_CACHE_DIR=folder)) for _ in range(2)
         )
-        if not any(Path(folder).rglob("*.nbc")):
-            return
-    for name, work, seconds in (
+    for name, meaning, seconds in (
         ("compile", "first calls of all kernels, compiled, once a machine", first["calls"]),
         ("load", "first calls of all kernels, found on disk, once a process", later["calls"]),
         ("import_numba", "`import numba`, at the first call of a kernel", later["import"]),
     ):
-        yield Figure(name=name, work=work, value=seconds, unit="s")
+        yield number(name, meaning, seconds, "s")
 
 
-def measure(images):
-    """All figures."""
-    return [*import_figures(), *memory_figures(images), *compilation_figures()]
+# ---- In processes of their own ----------------------------------------------------------------
+
+
+def train_and_print_peak():
+    """Trains a run of each part in this process and prints its peak of memory, MiB."""
+    from mlpcw.study.records import arms
+    from mlpcw.study.runs import sweep as runner
+
+    for key in ARMS:
+        runner.train(arms.find("full", key, EPOCHS), arms.SEED_2016)
+    status = Path("/proc/self/status")
+    if status.exists():  # `ru_maxrss` would count what the parent had before this process began
+        lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
+        print(int(lines["VmHWM"].split()[0]) / 1024)
+    else:
+        import resource
+
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MIB)  # bytes on macOS
+
+
+def print_first_calls():
+    """Prints the seconds of importing Numba, and those that first calls take beyond second ones."""
+    start = time.perf_counter()
+    import numba  # noqa: F401
+
+    imported = time.perf_counter() - start
+    first, second = call_all(), call_all()
+    print(json.dumps({"import": imported, "calls": first - second}))
+
+
+def call_all():
+    """Seconds to call all that is compiled: an update of each network, and the augmenters."""
+    from training import affine, convolutional
+
+    start = time.perf_counter()
+    images, rng = mnist.digits(), np.random.default_rng(1)
+    for network in (affine, convolutional):
+        optimiser = network(images, "float32")
+        optimiser.train_dataset = [next(optimiser.train_dataset)]
+        optimiser.do_training_epoch()
+    batch = rng.random((100, 28, 28), dtype="float32")
+    for transform in (
+        augmenters.random_distortion,
+        augmenters.random_rotation,
+        augmenters.random_shift,
+    ):
+        transform(batch, rng)
+    return time.perf_counter() - start
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["--train"]:
-        train_and_print_peak()
-    else:
-        from training import load_images
-
-        for each in measure(load_images()):
-            print(f"    {each.work}: {each.value:.3g} {each.unit}")
+    {"--train": train_and_print_peak, "--first-calls": print_first_calls}[sys.argv[1]]()

@@ -1,42 +1,117 @@
-"""What all benchmarks share: how two ways to do the same work are compared.
+"""Time mlpcw and its peers on the same work, in turn, and make a row of each pair.
 
 What counts is the ratio of two times measured in turn, in one process, on one thread. Times are
-CPU times of this process, so that other work on the machine disturbs them less, and the best of
-several rounds. Work that takes seconds gets fewer rounds.
+CPU times of this process, which other work on the machine disturbs little, and the best of several
+rounds. Work that takes seconds gets fewer rounds.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+from unittest import mock
 
 import numpy as np
 from threadpoolctl import threadpool_limits
+
+from mlpcw import compiled
+from mlpcw.study.pages.measurements import Row, Work
 
 ROUNDS = 30
 SECONDS_A_ROUND = 0.005  # many short rounds: on a busy machine some of them are left in peace
 FEWEST_ROUNDS = 5
 SECONDS = 30.0  # once they have passed, the fewest rounds are enough
+TOLERANCES = {"float64": 1e-10, "float32": 1e-4}
 
 
-def best_times(functions: dict[str, Callable[[], object]]) -> dict[str, float]:
-    """Returns the CPU seconds that one call of each function takes, on one BLAS thread.
+class Peer(NamedTuple):
+    """Code that does the same work.
+
+    Attributes:
+        name: Its name.
+        kind: Kind of peer, of `measurements.KINDS`.
+        run: Does the work.
+        at_least: Ratio of its time to that of mlpcw aimed at, or `None`.
+        bound: Why mlpcw is not faster, as known from measurements.
+        calls: Number of calls of `run` that are as much as the work.
+    """
+
+    name: str
+    kind: str
+    run: Callable[[], object]
+    at_least: float | None = None
+    bound: str = ""
+    calls: float = 1.0
+
+
+def without_kernels(call: Callable[[], object], at_least: float | None = None) -> Peer:
+    """The same call, told that Numba is not installed."""
+
+    def run() -> object:
+        with mock.patch.object(compiled, "enabled", lambda: False):
+            return call()
+
+    return Peer("no kernels", "plain", run, at_least)
+
+
+def compare(
+    work: Work,
+    run: Callable[[], object],
+    peers: Sequence[Peer],
+    limit: str = "",
+    least: float = 0,
+    amount: int = 1,
+) -> Iterator[Row]:
+    """Times mlpcw and peers in turn, and yields a row a peer.
 
     Args:
-        functions: What to time, by name. They are called in turn, in every round.
+        work: The work.
+        run: Does the work with mlpcw.
+        peers: Peers that do the same work.
+        limit: Name of the limit of the machine that bounds the work.
+        least: Seconds that the work takes at that limit.
+        amount: How often a call does the work, such as the images of a batch.
     """
+    calls = [run, *(peer.run for peer in peers)]
+    seconds, *times = (seconds / amount for seconds in best_times(calls))
+    for peer, peer_seconds in zip(peers, times, strict=True):
+        yield row(work, seconds, peer, peer.calls * peer_seconds, limit, least)
+
+
+def row(
+    work: Work, seconds: float, peer: Peer, peer_seconds: float, limit: str = "", least: float = 0
+) -> Row:
+    """A row of two times, to four digits; the arguments are those of `compare`."""
+    return Row(
+        work=work,
+        seconds=digits(seconds),
+        kind=peer.kind,
+        peer=peer.name,
+        peer_seconds=digits(peer_seconds),
+        at_least=None if peer.at_least is None else digits(peer.at_least),
+        limit=limit,
+        share=digits(least / seconds) if limit else None,
+        bound=peer.bound,
+    )
+
+
+def digits(value: float) -> float:
+    """A number to four digits: no more of them are the same in the next measurement."""
+    return float(f"{value:.4g}")
+
+
+def best_times(functions: Sequence[Callable[[], object]]) -> list[float]:
+    """CPU seconds of one call of each function, on one BLAS thread; they are called in turn."""
     # Once one large array is freed, glibc keeps what is freed later, up to twice its size. Else a
     # call may ask the system for the same pages again, which can take longer than its work.
     np.empty(31 * 2**20, np.uint8)
     with threadpool_limits(limits=1):
-        calls = {
-            name: max(1, round(SECONDS_A_ROUND / (_time(function, 1) + 1e-9)))
-            for name, function in functions.items()
-        }
+        calls = [max(1, round(SECONDS_A_ROUND / (_time(call, 1) + 1e-9))) for call in functions]
         rounds, start = [], time.perf_counter()
         while len(rounds) < ROUNDS:
-            rounds.append({name: _time(call, calls[name]) for name, call in functions.items()})
+            rounds.append([_time(*pair) for pair in zip(functions, calls, strict=True)])
             if len(rounds) >= FEWEST_ROUNDS and time.perf_counter() - start > SECONDS:
                 break
-    return {name: min(times[name] for times in rounds) for name in functions}
+    return [min(times) for times in zip(*rounds, strict=True)]
 
 
 def _time(function: Callable[[], object], num_calls: int) -> float:
@@ -47,14 +122,7 @@ def _time(function: Callable[[], object], num_calls: int) -> float:
 
 
 def check_agreement(name: str, result: np.ndarray, expected: np.ndarray, tolerance: float) -> None:
-    """Raises `SystemExit` if a result is further from what is expected than its size allows.
-
-    Args:
-        name: What is compared, for the message.
-        result: Array of any shape.
-        expected: Array of the same shape.
-        tolerance: Largest difference allowed, as a fraction of the largest expected magnitude.
-    """
+    """Raises `SystemExit` if two arrays differ by more than a fraction of the largest magnitude."""
     difference = np.abs(result - expected).max() / np.abs(expected).max()
     if not difference <= tolerance:
         raise SystemExit(f"{name}: results differ by {difference:.1e}, more than {tolerance:.0e}")

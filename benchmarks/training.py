@@ -1,243 +1,115 @@
-"""How fast affine networks are trained: against PyTorch, and the arithmetic of the course.
+"""How fast networks are trained, against peers, and what the parts of a step earn.
 
-Run as `python benchmarks/training.py`. The network is the report's, 784-100-100-10 with ReLU, batch
-50, momentum 0.9, one epoch of 50 000 images. It first checks that all ways to train agree. PyTorch
-is left out where it is not installed, and made-up images stand in where MNIST is not there.
+The affine network is the report's, 784-100-100-10 with ReLU, batch 50, momentum 0.9; the
+convolutional one has 8 maps of 5 x 5. An epoch has 50 000 images. It is first checked that all that
+is timed trains alike: made-up images stand in where MNIST is missing.
 """
 
-import argparse
-import dataclasses
 import itertools
-from unittest import mock
 
 import numpy as np
-from threadpoolctl import threadpool_limits
-from timing import best_times, check_agreement
+import peers
+from timing import TOLERANCES, Peer, best_times, check_agreement, compare, row, without_kernels
 
-from mlpcw import compiled, fused, mnist, step_kernels
+from mlpcw import mnist, step_kernels
+from mlpcw.data_providers import ImageSetDataProvider
 from mlpcw.errors import CrossEntropySoftmaxError
+from mlpcw.initialisers import GlorotUniformInit, UniformInit
+from mlpcw.layers import (
+    AffineLayer,
+    ConvolutionalLayer,
+    MaxPooling2DLayer,
+    ReluLayer,
+    ReshapeLayer,
+)
+from mlpcw.learning_rules import MomentumLearningRule
+from mlpcw.models import MultipleLayerModel
 from mlpcw.optimisers import Optimiser
-from mlpcw.study.records import arms
-from mlpcw.study.runs import set_up as training
+from mlpcw.penalties import L1L2Penalty
+from mlpcw.study.pages.measurements import Work
 
-try:
-    import torch
-except ImportError:
-    torch = None
-
-BATCH_SIZE, DIMS, NUM_IMAGES = 50, (784, 100, 100, 10), 50_000
-LEARNING_RATE, MOM_COEFF, L1, L2 = 0.01, 0.9, 1e-5, 1e-4
+DIMS, BATCH_SIZE, NUM_IMAGES = (784, 100, 100, 10), 50, 50_000
+LEARNING_RATE, MOM_COEFF = 0.01, 0.9
+PENALTY = L1L2Penalty(1e-5, 1e-4)
 STATS_INTERVAL = 5
-TOLERANCES = {"float64": 1e-10, "float32": 1e-4}
 CHECKED_UPDATES = 50
+FUSED = 1.15  # a fused step that earns less than this does not stay
 LIMIT_DIM = 1024
+GEMMS = {"float32": "SGEMM", "float64": "DGEMM"}
+SHAPE = f"{'-'.join(map(str, DIMS))}, batch {BATCH_SIZE}, momentum, 50 000 images"
+
+NUM_MAPS, SIDE, KERNEL_SIDE, HIDDEN_DIM, NUM_CLASSES, CONVOLVED = 8, 28, 5, 100, 10, 100
+OUTPUT_SIDE = SIDE - KERNEL_SIDE + 1
+POOLED_DIM = NUM_MAPS * (OUTPUT_SIDE // 2) ** 2
 
 # Of one epoch: forward, the gradient of the weights and, but for the lowest layer, of the inputs.
 PRODUCTS = [a * b for a, b in itertools.pairwise(DIMS)]
 EPOCH_FLOPS = 2 * NUM_IMAGES * (2 * sum(PRODUCTS) + sum(PRODUCTS[1:]))
+CONVOLUTION_PRODUCTS = NUM_MAPS * (OUTPUT_SIDE * KERNEL_SIDE) ** 2
+AFFINE_PRODUCTS = POOLED_DIM * HIDDEN_DIM + HIDDEN_DIM * NUM_CLASSES
+CONVOLUTIONAL_FLOPS = 2 * NUM_IMAGES * (2 * CONVOLUTION_PRODUCTS + 3 * AFFINE_PRODUCTS)
 
 
-# ---- The same work, five ways -----------------------------------------------------------------
+# ---- The networks -----------------------------------------------------------------------------
 
 
 class GeneralOptimiser(Optimiser):
-    """An optimiser that takes the general path, whatever it trains."""
+    """An optimiser without the fused step."""
 
     def do_training_epoch(self):
         for inputs, targets in self.train_dataset:
-            self.general_step(inputs, targets)
-
-    def general_step(self, inputs, targets):
-        activations = self.model.fprop(inputs)
-        grads = self.error.grad(activations[-1], targets)
-        self.learning_rule.update_params(self.model.grads_wrt_params(activations, grads))
+            activations = self.model.fprop(inputs)
+            grads = self.error.grad(activations[-1], targets)
+            self.learning_rule.update_params(self.model.grads_wrt_params(activations, grads))
 
 
-class InPlaceBlas(fused._Blas):
-    """Products and sums as NumPy makes them, each into an array that is kept, and then added."""
-
-    def __init__(self, dtype, size):
-        super().__init__(dtype, size)
-        self.products = {}
-
-    def add_product(self, factor, left, right, target):
-        left = factor * left  # smaller than the product
-        if target.flags.f_contiguous:
-            target, left, right = target.T, right, left
-        product = self.products.get(target.shape)
-        if product is None:
-            product = self.products[target.shape] = np.empty_like(target)
-        target += np.dot(left.T, right, out=product)
-
-    def add_rows(self, factor, rows, target):
-        target += factor * rows.sum(axis=0)
+def affine(images, dtype, penalty=None, kind=Optimiser, dims=DIMS, batch_size=BATCH_SIZE):
+    """Trains the report's network; equal arguments give equal weights and batches."""
+    rng = np.random.default_rng(0)
+    init = GlorotUniformInit(0.5, rng)
+    layers = []
+    for pair in itertools.pairwise(dims):
+        layers += [AffineLayer(*pair, init, weights_penalty=penalty), ReluLayer()]
+    return optimiser(images, layers[:-1], dtype, batch_size, rng, kind)
 
 
-class InPlaceOptimiser(Optimiser):
-    """An optimiser whose steps overwrite all arrays they can, in NumPy alone."""
+def convolutional(images, dtype):
+    """Trains the convolutional network; equal arguments give equal weights and batches."""
+    rng = np.random.default_rng(0)
+    init = GlorotUniformInit(1.0, rng)
+    layers = [
+        ReshapeLayer((1, SIDE, SIDE)),
+        ConvolutionalLayer(
+            *(1, NUM_MAPS, SIDE, SIDE, KERNEL_SIDE, KERNEL_SIDE),
+            kernels_init=UniformInit(-0.1, 0.1, rng=rng),
+        ),
+        ReluLayer(),
+        MaxPooling2DLayer(2),
+        ReshapeLayer(),
+        AffineLayer(POOLED_DIM, HIDDEN_DIM, init),
+        ReluLayer(),
+        AffineLayer(HIDDEN_DIM, NUM_CLASSES, init),
+    ]
+    return optimiser(images, layers, dtype, CONVOLVED, rng)
 
-    def do_training_epoch(self):
-        not_compiled = mock.patch.object(compiled, "enabled", lambda: False)
-        with not_compiled, mock.patch.object(fused, "_Blas", InPlaceBlas):
-            super().do_training_epoch()
 
-
-class NotCompiledOptimiser(Optimiser):
-    """An optimiser whose steps leave compiled kernels out."""
-
-    def do_training_epoch(self):
-        with mock.patch.object(compiled, "enabled", lambda: False):
-            super().do_training_epoch()
-
-
-def optimiser(images, dtype, penalty=None, kind=Optimiser):
-    """An optimiser of the report's network; equal arguments give equal weights and batches."""
-    arm = dataclasses.replace(
-        arms.find("full", "part1/none"),
-        protocol="paired",
-        dtype=dtype,
-        penalty=penalty,
-        batch_size=BATCH_SIZE,
-        learning_rate=LEARNING_RATE,
-        mom_coeff=MOM_COEFF,
+def optimiser(images, layers, dtype, batch_size, rng, kind=Optimiser):
+    return kind(
+        MultipleLayerModel(layers).astype(dtype),
+        CrossEntropySoftmaxError(),
+        MomentumLearningRule(LEARNING_RATE, MOM_COEFF),
+        ImageSetDataProvider(images, "train", batch_size, rng=rng),
+        ImageSetDataProvider(images, "valid", batch_size, shuffle_order=False),
+        {"acc": lambda outputs, targets: np.mean(outputs.argmax(1) == targets.argmax(1))},
     )
-    return training.set_up(arm, 0, images).optimiser(arm, kind)
-
-
-class Course:
-    """The arithmetic of the course's framework of 2016, written plainly, always in float64."""
-
-    def __init__(self, like):
-        self.weights = [np.array(param) for param in like.model.params[::2]]
-        self.biases = [np.array(param) for param in like.model.params[1::2]]
-        self.params = [p for pair in zip(self.weights, self.biases, strict=True) for p in pair]
-        self.moms = [np.zeros_like(param) for param in self.params]
-        self.train, self.valid = like.train_dataset, like.valid_dataset
-
-    def fprop(self, inputs):
-        activations = [inputs]
-        for index, (weights, biases) in enumerate(zip(self.weights, self.biases, strict=True)):
-            activations.append(weights.dot(activations[-1].T).T + biases)
-            if index < len(self.weights) - 1:
-                activations.append(np.maximum(activations[-1], 0.0))
-        return activations
-
-    def do_training_epoch(self):
-        for inputs, targets in self.train:
-            self.step(inputs, targets)
-
-    def step(self, inputs, targets):
-        activations = self.fprop(inputs)
-        grads, outputs = [], activations.pop()
-        probs = np.exp(outputs)
-        probs /= probs.sum(-1)[:, None]
-        grads_wrt_outputs = (probs - targets) / outputs.shape[0]
-        for weights in reversed(self.weights):
-            inputs = activations.pop()
-            grads = [grads_wrt_outputs.T.dot(inputs), grads_wrt_outputs.sum(axis=0), *grads]
-            grads_wrt_outputs = grads_wrt_outputs.dot(weights)  # of the lowest layer too
-            if activations:
-                grads_wrt_outputs = (inputs > 0) * grads_wrt_outputs
-                activations.pop()
-        for param, mom, grad in zip(self.params, self.moms, grads, strict=True):
-            mom *= MOM_COEFF
-            mom -= LEARNING_RATE * grad
-            param += mom
-
-    def get_epoch_stats(self):
-        stats = []
-        for dataset in (self.train, self.valid):
-            error = acc = 0.0
-            for inputs, targets in dataset:
-                outputs = self.fprop(inputs)[-1]
-                shifted = outputs - outputs.max(-1)[:, None]
-                log_probs = shifted - np.log(np.sum(np.exp(shifted), axis=-1)[:, None])
-                error -= np.mean(np.sum(targets * log_probs, axis=1))
-                acc += np.mean(outputs.argmax(-1) == targets.argmax(-1))
-            stats += [error / dataset.num_batches, acc / dataset.num_batches]
-        return stats
-
-
-class Torch:
-    """The same training in PyTorch, as its tutorials write it."""
-
-    def __init__(self, like, images, penalty=None):
-        dtype = torch.from_numpy(like.model.params[0]).dtype
-        inputs, targets = images.split("train")
-        self.inputs = torch.from_numpy(np.array(inputs)).to(dtype)
-        self.targets = torch.from_numpy(np.array(targets, dtype=np.int64))
-        modules = []
-        for num_inputs, num_outputs in itertools.pairwise(DIMS):
-            modules += [torch.nn.Linear(num_inputs, num_outputs, dtype=dtype), torch.nn.ReLU()]
-        self.model = torch.nn.Sequential(*modules[:-1])
-        self.params = list(self.model.parameters())
-        with torch.no_grad():
-            for param, value in zip(self.params, like.model.params, strict=True):
-                param.copy_(torch.from_numpy(value))
-        self.loss = torch.nn.CrossEntropyLoss()
-        self.penalty = penalty
-        self.rule = torch.optim.SGD(self.params, lr=LEARNING_RATE, momentum=MOM_COEFF)
-
-    def do_training_epoch(self):
-        order = torch.randperm(len(self.inputs))
-        for start in range(0, len(order), BATCH_SIZE):
-            batch = order[start : start + BATCH_SIZE]
-            self.step(self.inputs[batch], self.targets[batch])
-
-    def step(self, inputs, targets):
-        self.rule.zero_grad()
-        loss = self.loss(self.model(inputs), targets)
-        if self.penalty is not None:
-            for weights in self.params[::2]:
-                loss = loss + 0.5 * self.penalty.l1 * weights.abs().sum()
-                loss = loss + 0.25 * self.penalty.l2 * (weights**2).sum()
-        loss.backward()
-        self.rule.step()
-
-
-# ---- Agreement ----------------------------------------------------------------------------------
-
-
-def check(images, dtype, penalty=None):
-    """Trains all ways from the same weights on the same batches, and compares the weights."""
-    fused, general = (
-        optimiser(images, dtype, penalty, kind) for kind in (Optimiser, GeneralOptimiser)
-    )
-    others = {"general path": general.general_step}
-    params = {"general path": general.model.params}
-    if dtype == "float64" and penalty is None:
-        course = Course(fused)
-        others["course"], params["course"] = course.step, course.params
-    if torch is not None:
-        other = Torch(fused, images, penalty)
-        params["PyTorch"] = other.params
-        others["PyTorch"] = lambda inputs, targets: other.step(
-            torch.from_numpy(inputs).to(other.inputs.dtype), torch.from_numpy(targets.argmax(1))
-        )
-    in_place = optimiser(images, dtype, penalty, InPlaceOptimiser)
-    params["in place"] = in_place.model.params
-    batches = [next(fused.train_dataset) for _ in range(CHECKED_UPDATES)]
-    for each in (fused, in_place):
-        each.train_dataset = batches
-        each.do_training_epoch()
-    for inputs, targets in batches:
-        for take in others.values():
-            take(inputs, targets)
-    for name, found in params.items():
-        for param, expected in zip(found, fused.model.params, strict=True):
-            values = param if name != "PyTorch" else param.detach().numpy()
-            check_agreement(f"{name}, {dtype}", values, expected, TOLERANCES[dtype])
-
-
-# ---- Times --------------------------------------------------------------------------------------
 
 
 def load_images():
-    """MNIST; where it is not there, the embedded digits over and over."""
+    """MNIST, or where it is missing, the embedded digits repeated."""
     try:
         return mnist.load()
     except FileNotFoundError:
-        print("MNIST is not there: the embedded digits, repeated")
+        print("MNIST is missing: the embedded digits, repeated")
         repeated = {}
         for which_set, num_images in (("train", NUM_IMAGES), ("valid", 10_000)):
             inputs, labels = mnist.digits().split(which_set)
@@ -246,160 +118,164 @@ def load_images():
         return mnist.ImageSet("digits, repeated", "", repeated)
 
 
-def limit(dtype):
-    """A product of large matrices, to be timed, and how many times its operations an epoch has."""
+def check(name, optimisers, trained):
+    """Trains optimisers and peers on the same batches, and compares their parameters."""
+    first = optimisers[0]
+    dataset = first.train_dataset
+    batches = [next(dataset) for _ in range(CHECKED_UPDATES)]
+    for each in optimisers:
+        whole, each.train_dataset = each.train_dataset, batches
+        each.do_training_epoch()
+        each.train_dataset = whole
+    for peer in trained:
+        for inputs, targets in batches:
+            peer.step(inputs, targets)
+    expected = first.model.params
+    for params in [*(each.model.params for each in optimisers), *(p.params for p in trained)]:
+        for result, param in zip(params, expected, strict=True):
+            check_agreement(name, result, param, TOLERANCES[param.dtype.name])
+
+
+# ---- Rows -------------------------------------------------------------------------------------
+
+
+def rows(images, rates):
+    """All rows of the affine network.
+
+    Args:
+        images: The images to train on.
+        rates: Name of a limit of the machine to the operations, or bytes, a second.
+    """
+    for dtype in GEMMS:
+        yield from affine_rows(images, dtype, rates)
+    yield from step_rows("float32")
+
+
+def affine_rows(images, dtype, rates):
+    single, gemm = dtype == "float32", GEMMS[dtype]
+    plain, general = (affine(images, dtype, None, kind) for kind in (Optimiser, GeneralOptimiser))
+    in_place, course = peers.InPlace(plain), peers.Course(plain)
     left = np.random.default_rng(1).random((LIMIT_DIM, LIMIT_DIM)).astype(dtype)
     product = np.empty_like(left)
-    return lambda: np.dot(left, left, out=product), EPOCH_FLOPS / (2 * LIMIT_DIM**3)
+    compared = [
+        Peer(
+            *(f"{gemm}'s speed", "limits", lambda: np.dot(left, left, out=product)),
+            at_least=0.5 if single else None,
+            bound="its products are of 50 rows, which BLAS multiplies more slowly than large"
+            " matrices, and the momentum and the images of a batch are read and written once;"
+            " weights in another order in memory, and blocks of them, were no faster",
+            calls=EPOCH_FLOPS / (2 * LIMIT_DIM**3),
+        ),
+        Peer("in-place NumPy", "plain", in_place.do_training_epoch, FUSED),
+        Peer("general path", "plain", general.do_training_epoch, FUSED),
+    ]
+    trained = [in_place] if single else [in_place, course]
+    if single:
+        trained.append(peers.ScikitLearn(plain, images))
+        compared.append(Peer("scikit-learn", "libraries", trained[-1].do_training_epoch))
+    least = EPOCH_FLOPS / rates[gemm]
+    target = 2.5 if single else None
+    work = Work(subject="epoch", shape=SHAPE, dtype=dtype, per="epoch")
+    yield from epochs(images, work, [plain, general], compared, trained, target, gemm, least)
+    both = affine(images, dtype, PENALTY)
+    least_ratio, target = (1 / 1.2, 3.0) if single else (None, None)
+    compared = [Peer("no penalty", "limits", plain.do_training_epoch, least_ratio)]
+    work = Work(subject="epoch, L1 + L2", shape=SHAPE, dtype=dtype, per="epoch")
+    yield from epochs(images, work, [both], compared, [], target)
+    if not single:  # the course has no other dtype, and takes statistics after every fifth epoch
+        both = plain, course
+        times = best_times([train.do_training_epoch for train in both])
+        statistics = best_times([train.get_epoch_stats for train in both])
+        ours, theirs = np.add(times, np.divide(statistics, STATS_INTERVAL))
+        work = Work(subject="epoch + statistics", shape=SHAPE, dtype=dtype, per="epoch")
+        yield row(work, ours, Peer("the course", "2016", course.do_training_epoch, 1.8), theirs)
 
 
-def measure(images, dtype):
-    """CPU seconds of each way to train, by name; it first checks that they agree."""
-    penalty = arms.Penalty(l1=L1, l2=L2)
-    for each in (None, penalty):
-        check(images, dtype, each)
-    fused, penalised = optimiser(images, dtype), optimiser(images, dtype, penalty)
-    product, num_products = limit(dtype)
-    functions = {
-        "mlpcw": fused.do_training_epoch,
-        "mlpcw, L1 + L2": penalised.do_training_epoch,
-        "general path": optimiser(images, dtype, None, GeneralOptimiser).do_training_epoch,
-        "not compiled": optimiser(images, dtype, None, NotCompiledOptimiser).do_training_epoch,
-        "not compiled, L1 + L2": optimiser(
-            images, dtype, penalty, NotCompiledOptimiser
-        ).do_training_epoch,
-        "in place": optimiser(images, dtype, None, InPlaceOptimiser).do_training_epoch,
-        "statistics": fused.get_epoch_stats,
-        "limit": product,
-    }
-    if torch is not None:
-        functions["PyTorch"] = Torch(fused, images).do_training_epoch
-        functions["PyTorch, L1 + L2"] = Torch(fused, images, penalty).do_training_epoch
-    if dtype == "float64":
-        course = Course(optimiser(images, dtype))
-        functions["course"] = course.do_training_epoch
-        functions["course, statistics"] = course.get_epoch_stats
-    times = best_times(functions)
-    times["limit"] *= num_products
-    for name, statistics in (("mlpcw", "statistics"), ("course", "course, statistics")):
-        if name in times:
-            # Statistics are taken after every fifth epoch.
-            times[f"{name}, faithful"] = times[name] + times[statistics] / STATS_INTERVAL
-    return times
-
-
-def print_rows(times, dtype):
-    print(
-        f"{'-'.join(map(str, DIMS))}, batch {BATCH_SIZE}, momentum, {NUM_IMAGES} images,"
-        f" {dtype}: CPU s per epoch, {'and S' if dtype == 'float32' else 'and D'}GEMM's limit"
+def convolutional_rows(images, rates):
+    network = convolutional(images, "float32")
+    work = Work(
+        subject="convolutional epoch",
+        shape=f"{NUM_MAPS} maps 5 × 5, ReLU, 2 × 2 max-pooling, affine {HIDDEN_DIM}, ReLU, affine"
+        f" {NUM_CLASSES}, batch {CONVOLVED}, 50 000 images",
+        dtype="float32",
+        per="epoch",
     )
-    for name, other, to_reach in (
-        ("mlpcw", "general path", ""),
-        ("mlpcw", "not compiled", ""),
-        ("mlpcw, L1 + L2", "not compiled, L1 + L2", ""),
-        ("mlpcw", "in place", ""),
-        ("mlpcw", "PyTorch", "2.5 x" if dtype == "float32" else ""),
-        ("mlpcw", "limit", "0.50 x" if dtype == "float32" else ""),
-        ("mlpcw, L1 + L2", "PyTorch, L1 + L2", "3 x" if dtype == "float32" else ""),
-        ("mlpcw, L1 + L2", "mlpcw", "0.83 x" if dtype == "float32" else ""),
-        ("mlpcw, faithful", "course, faithful", "1.8 x"),
-    ):
-        if name in times and other in times:
-            print(
-                f"    {name:18}{times[name]:7.3f}    {other:18}{times[other]:7.3f}"
-                f"{times[other] / times[name]:8.2f} x"
-                + (f"  (to reach: {to_reach})" if to_reach else "")
-            )
-    if torch is None:
-        print("    PyTorch            is not installed")
+    least = CONVOLUTIONAL_FLOPS / rates["SGEMM"]
+    yield from epochs(images, work, [network], [], [], 1.2, "SGEMM", least)
 
 
-def time_tricks(dtype):
-    """What the comments of `fused.py` and `layers.py` claim, for the lowest layer's weights.
+def epochs(images, work, optimisers, compared, trained, target, *limit):
+    """Rows of the first of some optimisers, also without kernels and against PyTorch.
 
-    Returns:
-        CPU seconds by name, in pairs of what is done and what it is done instead of, or reverse.
+    Args:
+        images, work: The images, and the work.
+        optimisers: Optimisers that must train alike.
+        compared: Further peers, to time.
+        trained: Their trainers, which must train like the optimisers.
+        target: The ratio to PyTorch aimed at.
+        limit: As of `compare`.
     """
-    rng = np.random.default_rng(2)
+    first = optimisers[0]
+    compared.append(without_kernels(first.do_training_epoch))
+    if peers.torch:
+        penalty = getattr(first.model.layers[0], "weights_penalty", None)
+        trained.append(peers.Torch(first, images, penalty))
+        compared.append(Peer("PyTorch", "pytorch", trained[-1].do_training_epoch, target))
+    check(str(work), optimisers, trained)
+    yield from compare(work, first.do_training_epoch, compared, *limit)
+
+
+def step_rows(dtype):
+    """Parts of a step for the lowest layer's weights, each against the plain code it replaces."""
+    rng, number = np.random.default_rng(2), np.dtype(dtype).type
     inputs, grads, weights = (
         rng.normal(size=shape).astype(dtype)
         for shape in ((BATCH_SIZE, DIMS[0]), (BATCH_SIZE, DIMS[1]), (DIMS[1], DIMS[0]))
     )
-    outputs, mom = np.zeros_like(grads), np.zeros_like(weights, order="F")
-    fortran, flat, flat_mom = np.asfortranarray(weights), weights.ravel(), mom.ravel("K")
+    fortran, outputs = np.asfortranarray(weights), np.zeros_like(grads)
+    flat, (flat_mom, values) = weights.ravel(), np.zeros((2, weights.size), dtype)
     subnormal = np.full(weights.size, np.finfo(dtype).smallest_subnormal)
-    blas = fused._Blas(np.dtype(dtype), weights.size)
-
-    number = np.dtype(dtype).type
-    coeff, rate, l1, l2, smallest = map(number, (0.9, 1e-9, 1e-9, 1e-9, blas.near_subnormal))
+    near_subnormal = np.finfo(dtype).tiny / np.finfo(dtype).eps
     biases, bias_moms = np.zeros((2, DIMS[1]), dtype)
     logits, targets = outputs[:, : DIMS[-1]].copy(), np.eye(DIMS[-1])[np.arange(BATCH_SIZE) % 10]
-    error = CrossEntropySoftmaxError()
+    logit_grads, error = np.empty_like(logits), CrossEntropySoftmaxError()
+    coeff, rate, zero, smallest = map(number, (MOM_COEFF, 1e-9, 0, near_subnormal))
 
-    def decay_and_add():
-        np.multiply(flat_mom, MOM_COEFF, out=flat_mom)
-        blas.add_product(-LEARNING_RATE, grads, inputs, mom)
+    def decay(array=flat_mom):
+        np.multiply(array, coeff, out=array)
 
     def add_and_rectify():
         np.add(outputs, biases, out=outputs)
         np.maximum(outputs, 0, out=outputs)
 
-    def decay_with_penalty():
-        np.multiply(flat_mom, MOM_COEFF, out=flat_mom)
-        blas.axpy(flat, flat_mom, a=-1e-9)
-        blas.axpy(blas.signs(flat), flat_mom, a=-1e-9)
+    def penalise():
+        decay()
+        np.sign(flat, out=values)
+        np.add(values, flat, out=values)
+        np.multiply(values, rate, out=values)
+        np.subtract(flat_mom, values, out=flat_mom)
 
     def update_biases():
-        np.multiply(bias_moms, MOM_COEFF, out=bias_moms)
-        blas.add_rows(-1e-9, grads, bias_moms)
+        np.multiply(bias_moms, coeff, out=bias_moms)
+        np.subtract(bias_moms, rate * grads.sum(axis=0), out=bias_moms)
         np.add(biases, bias_moms, out=biases)
 
-    return best_times(
-        {
-            "forward, C order": lambda: np.dot(inputs, weights.T, out=outputs),
-            "forward, Fortran's": lambda: np.dot(inputs, fortran.T, out=outputs),
-            "decay by beta": lambda: blas._gemm(
-                -LEARNING_RATE, grads.T, inputs.T, MOM_COEFF, mom, 0, 1, 1
-            ),
-            "decay, then beta 1": decay_and_add,
-            "numpy.sign": lambda: np.sign(flat, out=blas._values),
-            "signs": lambda: blas.signs(flat),
-            "subnormal decay": lambda: np.multiply(subnormal, MOM_COEFF, out=subnormal),
-            "decay": lambda: np.multiply(flat_mom, MOM_COEFF, out=flat_mom),
-            "biases, ReLU": add_and_rectify,
-            "biases, ReLU, kernel": lambda: step_kernels.add_biases(outputs, biases, True),
-            "mask": lambda: np.multiply(grads, outputs > 0, out=grads),
-            "mask, kernel": lambda: step_kernels.mask(grads.ravel(), outputs.ravel()),
-            "error": lambda: error.grad(logits, targets),
-            "error, kernel": lambda: step_kernels.softmax_grads(
-                logits, targets, np.empty_like(logits)
-            ),
-            "decay, L1 + L2": decay_with_penalty,
-            "decay, L1 + L2, kernel": lambda: step_kernels.decay(
-                flat_mom, flat, coeff, l1, l2, smallest
-            ),
-            "update of biases": update_biases,
-            "of biases, kernel": lambda: step_kernels.update_biases(
-                biases, bias_moms, coeff, rate, grads
-            ),
-        }
-    )
-
-
-def print_tricks(dtype):
-    times = time_tricks(dtype)
-    print(f"Parts of a step, {DIMS[0]} x {DIMS[1]} weights, {dtype}: CPU us")
-    for name, other in zip([*times][::2], [*times][1::2], strict=True):
-        print(f"    {name:22}{times[name] * 1e6:7.1f}    {other:22}{times[other] * 1e6:7.1f}")
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--dtype", choices=TOLERANCES, nargs="+", default=list(TOLERANCES))
-    if torch is not None:
-        torch.set_num_threads(1)
-    with threadpool_limits(limits=1):
-        images = load_images()
-        for dtype in parser.parse_args().dtype:
-            print_rows(measure(images, dtype), dtype)
-            print_tricks(dtype)
+    k = step_kernels
+    for subject, run, peer, plain in (
+        ("product, Fortran order", lambda: np.dot(inputs, fortran.T, out=outputs),
+         "C order", lambda: np.dot(inputs, weights.T, out=outputs)),
+        ("decay, tiny to 0", lambda: k.decay(flat_mom, flat, coeff, zero, zero, smallest),
+         "subnormal numbers", lambda: decay(subnormal)),
+        ("biases + ReLU", lambda: k.add_biases(outputs, biases, True), "NumPy", add_and_rectify),
+        ("ReLU mask", lambda: k.mask(grads.ravel(), outputs.ravel()),
+         "NumPy", lambda: np.multiply(grads, outputs > 0, out=grads)),
+        ("softmax gradient", lambda: k.softmax_grads(logits, targets, logit_grads),
+         "NumPy", lambda: error.grad(logits, targets)),
+        ("decay, L1 + L2", lambda: k.decay(flat_mom, flat, coeff, rate, rate, smallest),
+         "NumPy", penalise),
+        ("update of biases", lambda: k.update_biases(biases, bias_moms, coeff, rate, grads),
+         "NumPy", update_biases),
+    ):  # fmt: skip
+        shape = f"{DIMS[0]} × {DIMS[1]} weights"
+        work = Work(subject=subject, shape=shape, dtype=dtype, per="update")
+        yield from compare(work, run, [Peer(peer, "plain", plain)])

@@ -1,176 +1,138 @@
-"""Measured speeds: one small JSON file, `results/performance.json`, written whole or not at all.
+"""Measured speeds: the types of `results/performance.json`, and how it is read and written.
 
-`make bench` measures and writes it; the page on performance is made from it and measures nothing.
-It holds sections, each with its own date, commit and machine, since each can be measured anew
-alone. A section has rows (ours beside another way to do the same work), figures (one number, such
-as a peak of memory) and series (how a time grows with the size of the work).
+`make bench` writes the file; the performance page reads it and measures nothing. The file holds
+sections, each with its own date, commit and machine, since a section can be measured again alone. A
+section has rows (mlpcw timed against one peer on the same work), numbers (such as a peak of memory)
+and series (time against the size of the work).
 """
 
-import dataclasses
-import json
 import math
 import os
-from collections.abc import Iterable
+import statistics
 from pathlib import Path
+from typing import Annotated, Literal
 
-from mlpcw.study.records import typed
+import msgspec
+
 from mlpcw.study.records.store import default_results
 
-SCHEMA = 1
+SCHEMA = 2
 SECTIONS = {
     "training": "Training",
     "convnet": "A small convolutional network",
     "augmentation": "Augmentation",
     "convolution": "Convolution",
     "kernels": "Compiled kernels",
-    "workers": "Workers",
     "scaling": "Scaling",
     "processes": "Processes and memory",
     "records": "The runs of 2016, by their records",
-    "faithful": "The runs of 2016, from nothing",
 }
 """Name of a section to its title, in the order in which they are measured and shown."""
 
-PYTORCH, LIBRARIES, OF_2016 = "PyTorch", "other libraries", "the ways of 2016"
-PLAIN, LIMITS = "plainer ways of our own", "what limits it"
-GROUPS = (PYTORCH, LIBRARIES, OF_2016, PLAIN, LIMITS)
-"""Kinds of what ours is compared with."""
+KINDS = {
+    "pytorch": "PyTorch",
+    "libraries": "other libraries",
+    "2016": "the algorithms of 2016",
+    "limits": "the limits of the machine",
+    "plain": "plain code",
+}
+"""Kind of a peer to its title, in the order shown."""
 
-_RATIO_TOLERANCE = 2e-3
-"""Numbers are stored with four digits."""
+Kind = Literal[tuple(KINDS)]
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+NotNegative = Annotated[float, msgspec.Meta(ge=0)]
 
 
 def _shown(value: float) -> float:
+    """A number to the three digits that are printed."""
     return float(f"{value:.3g}")
-
-
-def _check_not_negative(**numbers: Iterable[float]) -> None:
-    for name, values in numbers.items():
-        for value in values:
-            if value < 0:
-                raise ValueError(f"{name} has {value}, which is below 0")
 
 
 class MeasurementsError(ValueError):
     """A file of measurements that is missing or damaged; the message says what to do."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Row:
-    """Ours beside another way to do the same work.
+class Stored(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An object of the file. No field has a default, so that none may be missing in a file."""
 
-    Attributes:
-        label: Short name of the work, for figures.
-        work: The work in words, with its shapes and dtype.
-        per: What the seconds are of, such as "epoch".
-        ours_s: Seconds that ours takes.
-        group: One of `GROUPS`.
-        other: Name of the other way.
-        other_s: Seconds that it takes.
-        ratio: `other_s / ours_s`: how many times as fast ours is.
-        to_reach: The least ratio that is aimed at; `None` where the row is for orientation.
-        share: Share of the machine's own limit that ours reaches, or `None`.
-        share_of: Name of that limit.
-        bound: What bounds ours, as known from measurements; shown where a row misses its target.
-    """
 
-    label: str
-    work: str
-    per: str
-    ours_s: float
-    group: str
-    other: str
-    other_s: float
-    ratio: float
-    to_reach: float | None = None
-    share: float | None = None
-    share_of: str = ""
-    bound: str = ""
+class Work(Stored):
+    """What is timed."""
 
-    def __post_init__(self) -> None:
-        if self.group not in GROUPS:
-            raise ValueError(f"group is {self.group!r}, not one of {', '.join(GROUPS)}")
-        for name in ("ours_s", "other_s", "ratio", "to_reach", "share"):
-            value = getattr(self, name)
-            if value is not None and value <= 0:
-                raise ValueError(f"{name} is {value}, not above 0")
-        if not math.isclose(self.ratio, self.other_s / self.ours_s, rel_tol=_RATIO_TOLERANCE):
-            raise ValueError(f"ratio is {self.ratio}, not {self.other_s} / {self.ours_s}")
+    subject: str  # short, such as "epoch"
+    shape: str  # its sizes, in words
+    dtype: Literal["float32", "float64"]
+    per: str  # what the seconds are of, such as "epoch"
+
+    @property
+    def label(self) -> str:
+        """Name of the work in a figure."""
+        return f"{self.subject}, {self.dtype}"
+
+    def __str__(self) -> str:
+        return f"{self.label}: {self.shape}"
+
+
+class Row(Stored):
+    """The time of mlpcw and that of a peer for the same work."""
+
+    work: Work
+    seconds: Positive
+    kind: Kind  # of the peer
+    peer: str  # its name
+    peer_seconds: Positive
+    at_least: Positive | None  # the ratio aimed at
+    limit: str  # what limits the work on this machine, or ""
+    share: Positive | None  # of that limit, which mlpcw reaches
+    bound: str  # why mlpcw is not faster; printed where a row misses its target
+
+    @property
+    def ratio(self) -> float:
+        """Time of the peer divided by that of mlpcw."""
+        return self.peer_seconds / self.seconds
 
     @property
     def met(self) -> bool | None:
-        """Whether the target is met, to the three digits that are shown; `None` without one."""
-        return None if self.to_reach is None else _shown(self.ratio) >= _shown(self.to_reach)
+        """Whether the target is met, to three digits; `None` without a target."""
+        return None if self.at_least is None else _shown(self.ratio) >= _shown(self.at_least)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Figure:
-    """One number, with the most that it should be.
+class Number(Stored):
+    """One number."""
 
-    Attributes:
-        name: Its name in the code.
-        work: What it is, in words.
-        value: The number.
-        unit: Its unit.
-        at_most: The most that is aimed at; `None` where the number is for orientation.
-    """
-
-    name: str
-    work: str
-    value: float
+    name: str  # in the code
+    meaning: str
+    value: NotNegative
     unit: str
-    at_most: float | None = None
-
-    def __post_init__(self) -> None:
-        _check_not_negative(value=[self.value], at_most=[self.at_most or 0.0])
+    at_most: NotNegative | None  # the value aimed at
 
     @property
     def met(self) -> bool | None:
-        """Whether the target is met, to the three digits that are shown; `None` without one."""
+        """Whether the target is met, to three digits; `None` without a target."""
         return None if self.at_most is None else _shown(self.value) <= _shown(self.at_most)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Line:
-    """One line of a series.
+class Line(Stored):
+    """One line of a series."""
 
-    Attributes:
-        name: Its name; "" where it is the only one.
-        x: Sizes of the work.
-        y: Times.
-        chosen: Of ways among which the library chooses, whether it chooses this one at each size.
-    """
-
-    name: str
-    x: tuple[float, ...]
-    y: tuple[float, ...]
-    chosen: tuple[bool, ...] | None = None
+    name: str  # "" if it is the only one
+    x: Annotated[tuple[Positive, ...], msgspec.Meta(min_length=2)]  # sizes
+    y: tuple[Positive, ...]  # times
+    chosen: tuple[bool, ...] | None  # whether the library chooses this method at each size
 
     def __post_init__(self) -> None:
-        if len(self.x) < 2 or {len(self.x)} != {len(self.y), len(self.chosen or self.x)}:
-            raise ValueError(f"the line {self.name!r} does not have as many x as y, at least two")
-        if min(self.x + self.y) <= 0:
-            raise ValueError(f"the line {self.name!r} has a number that is not above 0")
+        if {len(self.x)} != {len(self.y), len(self.chosen or self.x)}:
+            raise ValueError(f"the line {self.name!r} has lists of different lengths")
 
     @property
     def slope(self) -> float:
-        """Slope of the straight line that fits best where both axes are logarithmic."""
+        """Slope of the line of least squares in log(y) against log(x)."""
         x, y = ([math.log(value) for value in values] for values in (self.x, self.y))
-        mean_x, mean_y = sum(x) / len(x), sum(y) / len(y)
-        above = sum((a - mean_x) * (b - mean_y) for a, b in zip(x, y, strict=True))
-        return above / sum((a - mean_x) ** 2 for a in x)
+        return statistics.linear_regression(x, y).slope
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Series:
-    """How a time grows with the size of the work.
-
-    Attributes:
-        title: What grows.
-        x_label: What the sizes are, with their unit.
-        y_label: What the times are, with their unit.
-        lines: The lines.
-    """
+class Series(Stored):
+    """Time against the size of the work; the labels of the axes have the units."""
 
     title: str
     x_label: str
@@ -178,86 +140,49 @@ class Series:
     lines: tuple[Line, ...]
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Section:
-    """What was measured in one go.
+class Section(Stored):
+    """What was measured in one go."""
 
-    Attributes:
-        commit: The commit of the code, with "+" if the package differed from it.
-        command: The command that measured it.
-        date: When, in UTC.
-        seconds: How long it took, by the clock.
-        load: Load average of the machine, over the minute before and at the end.
-        machine: Facts about the machine, and versions.
-        limits: Name of a limit of the machine, with its unit, to its value.
-        rows, figures, series: What was measured.
-        skipped: What was left out, and why, a sentence each.
-    """
-
-    commit: str
+    commit: str  # of the code, with "+" if the package differed from it
     command: str
-    date: str
-    seconds: float
-    load: tuple[float, ...]
-    machine: dict[str, str]
-    limits: dict[str, float]
-    rows: tuple[Row, ...] = ()
-    figures: tuple[Figure, ...] = ()
-    series: tuple[Series, ...] = ()
-    skipped: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        limits = self.limits.values()
-        _check_not_negative(seconds=[self.seconds], load=self.load, limits=limits)
+    date: str  # UTC
+    seconds: NotNegative  # by the clock
+    load: tuple[NotNegative, NotNegative]  # averages over the minute before, and at the end
+    machine: dict[str, str]  # with versions
+    limits: tuple[Number, ...]  # of the machine
+    rows: tuple[Row, ...]
+    numbers: tuple[Number, ...]
+    series: tuple[Series, ...]
+    skipped: tuple[str, ...]  # a sentence for what was left out
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Measurements:
-    """All sections that have been measured.
+class Measurements(Stored):
+    """All sections that have been measured."""
 
-    Attributes:
-        schema: Number of the format.
-        sections: Name of a section, of `SECTIONS`, to it.
-    """
+    schema: Literal[SCHEMA]
+    sections: dict[Literal[tuple(SECTIONS)], Section]
 
-    schema: int
-    sections: dict[str, Section]
-
-    def __post_init__(self) -> None:
-        odd = sorted(set(self.sections) - set(SECTIONS))
-        if odd:
-            raise ValueError(f"it has unknown sections: {', '.join(odd)}")
+    def shown(self) -> dict[str, Section]:
+        """The sections by name, in the order in which they are shown."""
+        return {name: self.sections[name] for name in SECTIONS if name in self.sections}
 
     def rows(self) -> list[Row]:
         """All rows, section by section."""
-        return [row for name in self.names() for row in self.sections[name].rows]
+        return [row for section in self.shown().values() for row in section.rows]
 
-    def figures(self) -> list[Figure]:
-        """All figures, section by section."""
-        return [figure for name in self.names() for figure in self.sections[name].figures]
+    def numbers(self) -> dict[str, Number]:
+        """All numbers by name, section by section."""
+        numbers = [number for section in self.shown().values() for number in section.numbers]
+        return {number.name: number for number in numbers}
 
     def series(self) -> list[Series]:
         """All series, section by section."""
-        return [series for name in self.names() for series in self.sections[name].series]
+        return [series for section in self.shown().values() for series in section.series]
 
-    def row(self, label: str, other: str) -> Row | None:
-        """The row of this work beside this other way, or `None`."""
-        found = [row for row in self.rows() if (row.label, row.other) == (label, other)]
-        return found[0] if found else None
-
-    def figure(self, name: str) -> Figure | None:
-        """The figure of this name, or `None`."""
-        found = [figure for figure in self.figures() if figure.name == name]
-        return found[0] if found else None
-
-    def names(self) -> list[str]:
-        """The sections to show, in order: times from records only where none was measured."""
-        measured = "faithful" in self.sections and self.sections["faithful"].figures
-        return [
-            name
-            for name in SECTIONS
-            if name in self.sections and not (measured and name == "records")
-        ]
+    def row(self, subject: str, peer: str, dtype: str = "float32") -> Row | None:
+        """The row of a subject against a peer, or `None`."""
+        rows = {(row.work.subject, row.peer, row.work.dtype): row for row in self.rows()}
+        return rows.get((subject, peer, dtype))
 
 
 def default_path() -> Path:
@@ -266,30 +191,34 @@ def default_path() -> Path:
 
 
 def read(path: Path | None = None) -> Measurements:
-    """Reads and checks a file of measurements.
-
-    Args:
-        path: The file; `None` for the one that is kept with the code.
+    """Reads and checks a file of measurements; without a path, the one kept with the code.
 
     Raises:
         MeasurementsError: If it is missing or damaged, in one sentence.
     """
     path = path or default_path()
     try:
-        value = json.loads(path.read_text("utf-8"))
-        if not isinstance(value, dict) or value.get("schema") != SCHEMA:
-            held = value.get("schema") if isinstance(value, dict) else None
-            raise ValueError(f"its schema is {held!r}, this version has {SCHEMA}")
-        return typed.build(Measurements, value, "the file")
-    except (OSError, ValueError, RecursionError) as error:
-        reason = typed.problem(error)
-    raise MeasurementsError(f"{path} {reason}; measure it anew with: make bench")
+        return msgspec.json.decode(path.read_bytes(), type=Measurements)
+    except FileNotFoundError:
+        reason = "is missing"
+    except OSError as error:
+        reason = f"cannot be read: {error.strerror}"
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        reason = f"is damaged: {error}"
+    raise MeasurementsError(f"{path} {reason}; measure again with: make bench")
 
 
 def write(measurements: Measurements, path: Path) -> None:
-    """Writes a file of measurements whole: beside its place first, then renamed."""
+    """Writes a file of measurements to a temporary file, reads it back, and renames it.
+
+    Raises:
+        MeasurementsError: If a value is not allowed; an earlier file then stays as it was.
+    """
     temporary = path.with_name(f".{path.name}.tmp")
-    value = dataclasses.asdict(measurements)
-    text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    temporary.write_text(text + "\n", "utf-8")
-    os.replace(temporary, path)
+    text = msgspec.json.format(msgspec.json.encode(measurements, order="sorted"), indent=1)
+    try:
+        temporary.write_bytes(text + b"\n")
+        read(temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
