@@ -24,26 +24,18 @@ class Course:
         self.params = [np.array(param) for param in like.model.params]
         self.weights, self.biases = self.params[::2], self.params[1::2]
         self.moms = [np.zeros_like(param) for param in self.params]
-        self.rule, self.train, self.valid = (
-            like.learning_rule,
-            like.train_dataset,
-            like.valid_dataset,
-        )
+        self.rule, self.train = like.learning_rule, like.train_dataset
 
     def do_training_epoch(self):
         for inputs, targets in self.train:
             self.step(inputs, targets)
 
-    def fprop(self, inputs):
+    def step(self, inputs, targets):
         activations = [inputs]
         for index, (weights, biases) in enumerate(zip(self.weights, self.biases, strict=True)):
             activations.append(weights.dot(activations[-1].T).T + biases)
             if index < len(self.weights) - 1:
                 activations.append(np.maximum(activations[-1], 0.0))
-        return activations
-
-    def step(self, inputs, targets):
-        activations = self.fprop(inputs)
         grads, outputs = [], activations.pop()
         probs = np.exp(outputs)
         probs /= probs.sum(-1)[:, None]
@@ -59,19 +51,6 @@ class Course:
             mom *= self.rule.mom_coeff
             mom -= self.rule.learning_rate * grad
             param += mom
-
-    def get_epoch_stats(self):
-        stats = []
-        for dataset in (self.train, self.valid):
-            error = acc = 0.0
-            for inputs, targets in dataset:
-                outputs = self.fprop(inputs)[-1]
-                shifted = outputs - outputs.max(-1)[:, None]
-                log_probs = shifted - np.log(np.sum(np.exp(shifted), axis=-1)[:, None])
-                error -= np.mean(np.sum(targets * log_probs, axis=1))
-                acc += np.mean(outputs.argmax(-1) == targets.argmax(-1))
-            stats += [error / dataset.num_batches, acc / dataset.num_batches]
-        return stats
 
 
 class InPlace(Course):

@@ -22,7 +22,7 @@ import processes
 import scaling
 import training
 from threadpoolctl import threadpool_limits
-from timing import Peer, best_times, digits, row
+from timing import Peer, best_times, digits, number, row
 
 from mlpcw.study.original import published
 from mlpcw.study.pages import measurements as kept
@@ -55,7 +55,7 @@ def record_findings(images, rates):
     peer = Peer(f"laptop, {len(logged)} logs", "2016", lambda: None)
     yield row(work, seconds, peer, then)
     meaning = f"all runs of 2016: {shape}"
-    yield processes.number("all_runs", meaning, seconds / 60, "min", FAITHFUL_MINUTES)
+    yield number("all_runs", meaning, seconds / 60, "min", FAITHFUL_MINUTES)
 
 
 MEASURES = {  # function, and optional libraries that it uses
@@ -93,10 +93,10 @@ def limits():
         product = np.empty_like(left)
         (seconds,) = best_times([lambda left=left, out=product: np.dot(left, left, out=out)])
         meaning = "products of large matrices, one core"
-        yield processes.number(name, meaning, 2e-9 * size**3 / seconds, "GFLOP/s")
+        yield number(name, meaning, 2e-9 * size**3 / seconds, "GFLOP/s")
     source, target = np.ones((2, COPIED // 8))
     (seconds,) = best_times([lambda: np.copyto(target, source)])
-    yield processes.number("copy", "a large copy, one core", 2e-9 * COPIED / seconds, "GB/s")
+    yield number("copy", "a large copy, one core", 2e-9 * COPIED / seconds, "GB/s")
 
 
 def measure(name, images, command):

@@ -10,10 +10,9 @@ import tracemalloc
 from pathlib import Path
 
 import numpy as np
-from timing import digits
+from timing import number
 
 from mlpcw import augmenters, compiled, mnist
-from mlpcw.study.pages.measurements import Number
 
 IMPORTS = 10
 MODULES = "optimisers models layers learning_rules errors penalties initialisers data_providers"
@@ -34,11 +33,6 @@ def run(*arguments, **environment):
         capture_output=True,
         text=True,
     ).stdout
-
-
-def number(name, meaning, value, unit, at_most=None):
-    at_most = None if at_most is None else digits(at_most)
-    return Number(name=name, meaning=meaning, value=digits(value), unit=unit, at_most=at_most)
 
 
 def numbers(images, rates):

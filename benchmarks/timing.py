@@ -14,7 +14,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from mlpcw import compiled
-from mlpcw.study.pages.measurements import Row, Work
+from mlpcw.study.pages.measurements import Number, Row, Work
 
 ROUNDS = 30
 SECONDS_A_ROUND = 0.005  # many short rounds: on a busy machine some of them are left in peace
@@ -92,6 +92,14 @@ def row(
         share=digits(least / seconds) if limit else None,
         bound=peer.bound,
     )
+
+
+def number(
+    name: str, meaning: str, value: float, unit: str, at_most: float | None = None
+) -> Number:
+    """A number, to four digits."""
+    at_most = None if at_most is None else digits(at_most)
+    return Number(name=name, meaning=meaning, value=digits(value), unit=unit, at_most=at_most)
 
 
 def digits(value: float) -> float:

@@ -9,7 +9,7 @@ import itertools
 
 import numpy as np
 import peers
-from timing import TOLERANCES, Peer, best_times, check_agreement, compare, row, without_kernels
+from timing import TOLERANCES, Peer, check_agreement, compare, without_kernels
 
 from mlpcw import mnist, step_kernels
 from mlpcw.data_providers import ImageSetDataProvider
@@ -31,7 +31,6 @@ from mlpcw.study.pages.measurements import Work
 DIMS, BATCH_SIZE, NUM_IMAGES = (784, 100, 100, 10), 50, 50_000
 LEARNING_RATE, MOM_COEFF = 0.01, 0.9
 PENALTY = L1L2Penalty(1e-5, 1e-4)
-STATS_INTERVAL = 5
 CHECKED_UPDATES = 50
 FUSED = 1.15  # a fused step that earns less than this does not stay
 LIMIT_DIM = 1024
@@ -99,8 +98,6 @@ def optimiser(images, layers, dtype, batch_size, rng, kind=Optimiser):
         CrossEntropySoftmaxError(),
         MomentumLearningRule(LEARNING_RATE, MOM_COEFF),
         ImageSetDataProvider(images, "train", batch_size, rng=rng),
-        ImageSetDataProvider(images, "valid", batch_size, shuffle_order=False),
-        {"acc": lambda outputs, targets: np.mean(outputs.argmax(1) == targets.argmax(1))},
     )
 
 
@@ -154,7 +151,7 @@ def rows(images, rates):
 def affine_rows(images, dtype, rates):
     single, gemm = dtype == "float32", GEMMS[dtype]
     plain, general = (affine(images, dtype, None, kind) for kind in (Optimiser, GeneralOptimiser))
-    in_place, course = peers.InPlace(plain), peers.Course(plain)
+    in_place = peers.InPlace(plain)
     left = np.random.default_rng(1).random((LIMIT_DIM, LIMIT_DIM)).astype(dtype)
     product = np.empty_like(left)
     compared = [
@@ -169,10 +166,13 @@ def affine_rows(images, dtype, rates):
         Peer("in-place NumPy", "plain", in_place.do_training_epoch, FUSED),
         Peer("general path", "plain", general.do_training_epoch, FUSED),
     ]
-    trained = [in_place] if single else [in_place, course]
     if single:
-        trained.append(peers.ScikitLearn(plain, images))
-        compared.append(Peer("scikit-learn", "libraries", trained[-1].do_training_epoch))
+        other = peers.ScikitLearn(plain, images)
+        compared.append(Peer("scikit-learn", "libraries", other.do_training_epoch))
+    else:
+        other = peers.Course(plain)  # which has no float32
+        compared.append(Peer("the course", "2016", other.do_training_epoch, 1.8))
+    trained = [in_place, other]
     least = EPOCH_FLOPS / rates[gemm]
     target = 2.5 if single else None
     work = Work(subject="epoch", shape=SHAPE, dtype=dtype, per="epoch")
@@ -182,13 +182,6 @@ def affine_rows(images, dtype, rates):
     compared = [Peer("no penalty", "limits", plain.do_training_epoch, least_ratio)]
     work = Work(subject="epoch, L1 + L2", shape=SHAPE, dtype=dtype, per="epoch")
     yield from epochs(images, work, [both], compared, [], target)
-    if not single:  # the course has no other dtype, and takes statistics after every fifth epoch
-        both = plain, course
-        times = best_times([train.do_training_epoch for train in both])
-        statistics = best_times([train.get_epoch_stats for train in both])
-        ours, theirs = np.add(times, np.divide(statistics, STATS_INTERVAL))
-        work = Work(subject="epoch + statistics", shape=SHAPE, dtype=dtype, per="epoch")
-        yield row(work, ours, Peer("the course", "2016", course.do_training_epoch, 1.8), theirs)
 
 
 def convolutional_rows(images, rates):
@@ -241,19 +234,10 @@ def step_rows(dtype):
     logit_grads, error = np.empty_like(logits), CrossEntropySoftmaxError()
     coeff, rate, zero, smallest = map(number, (MOM_COEFF, 1e-9, 0, near_subnormal))
 
-    def decay(array=flat_mom):
-        np.multiply(array, coeff, out=array)
-
-    def add_and_rectify():
-        np.add(outputs, biases, out=outputs)
-        np.maximum(outputs, 0, out=outputs)
-
     def penalise():
-        decay()
-        np.sign(flat, out=values)
-        np.add(values, flat, out=values)
-        np.multiply(values, rate, out=values)
-        np.subtract(flat_mom, values, out=flat_mom)
+        np.multiply(flat_mom, coeff, out=flat_mom)
+        np.add(np.sign(flat, out=values), flat, out=values)
+        np.subtract(flat_mom, np.multiply(values, rate, out=values), out=flat_mom)
 
     def update_biases():
         np.multiply(bias_moms, coeff, out=bias_moms)
@@ -265,8 +249,9 @@ def step_rows(dtype):
         ("product, Fortran order", lambda: np.dot(inputs, fortran.T, out=outputs),
          "C order", lambda: np.dot(inputs, weights.T, out=outputs)),
         ("decay, tiny to 0", lambda: k.decay(flat_mom, flat, coeff, zero, zero, smallest),
-         "subnormal numbers", lambda: decay(subnormal)),
-        ("biases + ReLU", lambda: k.add_biases(outputs, biases, True), "NumPy", add_and_rectify),
+         "subnormal numbers", lambda: np.multiply(subnormal, coeff, out=subnormal)),
+        ("biases + ReLU", lambda: k.add_biases(outputs, biases, True), "NumPy",
+         lambda: np.maximum(np.add(outputs, biases, out=outputs), 0, out=outputs)),
         ("ReLU mask", lambda: k.mask(grads.ravel(), outputs.ravel()),
          "NumPy", lambda: np.multiply(grads, outputs > 0, out=grads)),
         ("softmax gradient", lambda: k.softmax_grads(logits, targets, logit_grads),

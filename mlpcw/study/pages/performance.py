@@ -19,8 +19,10 @@ PEERS = tuple(kind for kind in KINDS if kind != "plain")
 TRICKS = ("plain",)
 """Kinds of peers of the second figure and table."""
 
-_UNITS = (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6))
+_UNITS = (("h", 3600, 3600), ("min", 60, 120), ("s", 1, 0.1), ("ms", 1e-3, 1e-4), ("µs", 1e-6, 0))
+"""Name, seconds, and the least seconds that are written so."""
 MET = {True: "reached", False: "missed", None: ""}
+"""Whether a target is met, in a word."""
 
 
 # ---- Numbers as text ------------------------------------------------------------------------
@@ -28,12 +30,7 @@ MET = {True: "reached", False: "missed", None: ""}
 
 def seconds_text(seconds: float) -> str:
     """A time to three digits in the unit that suits it: "12.3 µs", "0.412 s", "7.31 h"."""
-    if seconds >= 3600:
-        unit, size = "h", 3600.0
-    elif seconds >= 120:
-        unit, size = "min", 60.0
-    else:
-        unit, size = next((unit for unit in _UNITS if seconds >= 0.1 * unit[1]), _UNITS[-1])
+    unit, size = next((unit, size) for unit, size, least in _UNITS if seconds >= least)
     return f"{three_digits(seconds / size)}\u00a0{unit}"
 
 
@@ -42,11 +39,6 @@ def _quantity(number: Number) -> str:
     if number.unit == "s":
         return seconds_text(number.value)
     return f"{three_digits(number.value)}\u00a0{number.unit}"
-
-
-def _met(measured: Row | Number) -> str:
-    """Whether a target is reached, in a word; "" without a target."""
-    return MET[measured.met]
 
 
 def _target(measured: Row | Number) -> str:
@@ -61,11 +53,8 @@ def _times(row: Row) -> str:
     return f"{three_digits(row.ratio)}\u00a0×"
 
 
-def _share(row: Row) -> str:
-    return "" if row.share is None else f"{percent(row.share, 0)} of {row.limit}"
-
-
 def slope_text(line: Line) -> str:
+    """A slope, to two decimals."""
     return f"{line.slope:.2f}".replace("-", "−")
 
 
@@ -220,7 +209,8 @@ def table(measured: Measurements, kinds: tuple[str, ...]) -> str:
                 if row.work == work:
                     peer = f"{row.peer}: {seconds_text(row.peer_seconds)}"
                     cells = [first, seconds_text(row.seconds), peer, _times(row), _target(row)]
-                    lines.append([*cells, _met(row), _share(row)])
+                    share = "" if row.share is None else f"{percent(row.share, 0)} of {row.limit}"
+                    lines.append([*cells, MET[row.met], share])
                     first = ""
     return markdown_table(lines)
 
@@ -229,5 +219,5 @@ def _number_table(measured: Measurements) -> str:
     """All numbers, as Markdown."""
     lines = [["what", "measured", "at most", ""], ["---", "---:", "---:", "---"]]
     for number in measured.numbers().values():
-        lines.append([number.meaning, _quantity(number), _target(number), _met(number)])
+        lines.append([number.meaning, _quantity(number), _target(number), MET[number.met]])
     return markdown_table(lines)
