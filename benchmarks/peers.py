@@ -1,7 +1,8 @@
 """Peers that train the networks of `training.py`: each starts from the weights of an optimiser.
 
 A peer has `params` (arrays as mlpcw orders them), `step(inputs, targets)` for one update, and
-`do_training_epoch()`. To compare with another library is to add a class. PyTorch is optional.
+`do_training_epoch()`. To compare with another library is to add a class, and a row of
+`LIBRARIES`. PyTorch is optional.
 """
 
 import numpy as np
@@ -198,3 +199,8 @@ def as_torch(model, dtype):
 def flipped(param):
     """Kernels flipped along both axes, since PyTorch correlates; any other parameter as it is."""
     return param[:, :, ::-1, ::-1] if param.ndim == 4 else param
+
+
+LIBRARIES = {"PyTorch": ("pytorch", Torch)} if torch else {}
+"""Name of a library that is installed to its kind, and to what trains with it: made from an
+optimiser, images, and the penalty of all weights or `None`."""

@@ -128,8 +128,15 @@ def measure(name, images, command):
         skipped=skipped,
     )
     measured = Measurements(schema=kept.SCHEMA, sections={name: section})
-    print(page.table(measured, tuple(kept.KINDS)), page.texts(measured)["perf_numbers"], sep="\n")
-    print(page.texts(measured)["perf_slopes"], *skipped, sep="\n")
+    texts = page.texts(measured)
+    for text, shown in (
+        (page.table(measured, tuple(kept.KINDS)), rows),
+        (texts["perf_numbers"], numbers),
+        (texts["perf_slopes"], series),
+        ("\n".join(skipped), skipped),
+    ):
+        if shown:
+            print(text)
     print(f"({section.seconds:.0f} s, load {load:.1f} to {section.load[1]:.1f})")
     return section
 

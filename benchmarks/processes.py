@@ -74,7 +74,7 @@ def memory_numbers(images):
 
 
 def compilation_numbers():
-    """Seconds of the first calls of all kernels, compiled and found on disk; none without them."""
+    """Seconds of the first calls of what training compiles; none without Numba."""
     if not compiled.enabled():
         return
     with tempfile.TemporaryDirectory() as folder:
@@ -82,8 +82,8 @@ def compilation_numbers():
             json.loads(run(__file__, "--first-calls", NUMBA_CACHE_DIR=folder)) for _ in range(2)
         )
     for name, meaning, seconds in (
-        ("compile", "first calls of all kernels, compiled, once a machine", first["calls"]),
-        ("load", "first calls of all kernels, found on disk, once a process", later["calls"]),
+        ("compile", "first calls of kernels, compiled, once a machine", first["calls"]),
+        ("load", "first calls of kernels, loaded from disk, once a process", later["calls"]),
         ("import_numba", "`import numba`, at the first call of a kernel", later["import"]),
     ):
         yield number(name, meaning, seconds, "s")
@@ -120,7 +120,7 @@ def print_first_calls():
 
 
 def call_all():
-    """Seconds to call all that is compiled: an update of each network, and the augmenters."""
+    """Seconds of what training compiles: an update of each network, and the augmenters."""
     from training import affine, convolutional
 
     start = time.perf_counter()

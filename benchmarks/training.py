@@ -174,14 +174,14 @@ def affine_rows(images, dtype, rates):
         compared.append(Peer("the course", "2016", other.do_training_epoch, 1.8))
     trained = [in_place, other]
     least = EPOCH_FLOPS / rates[gemm]
-    target = 2.5 if single else None
+    targets = {"PyTorch": 2.5} if single else {}
     work = Work(subject="epoch", shape=SHAPE, dtype=dtype, per="epoch")
-    yield from epochs(images, work, [plain, general], compared, trained, target, gemm, least)
+    yield from epochs(images, work, [plain, general], compared, trained, targets, gemm, least)
     both = affine(images, dtype, PENALTY)
-    least_ratio, target = (1 / 1.2, 3.0) if single else (None, None)
-    compared = [Peer("no penalty", "limits", plain.do_training_epoch, least_ratio)]
+    at_least, targets = (1 / 1.2, {"PyTorch": 3.0}) if single else (None, {})
+    compared = [Peer("no penalty", "limits", plain.do_training_epoch, at_least)]
     work = Work(subject="epoch, L1 + L2", shape=SHAPE, dtype=dtype, per="epoch")
-    yield from epochs(images, work, [both], compared, [], target)
+    yield from epochs(images, work, [both], compared, [], targets)
 
 
 def convolutional_rows(images, rates):
@@ -194,26 +194,26 @@ def convolutional_rows(images, rates):
         per="epoch",
     )
     least = CONVOLUTIONAL_FLOPS / rates["SGEMM"]
-    yield from epochs(images, work, [network], [], [], 1.2, "SGEMM", least)
+    yield from epochs(images, work, [network], [], [], {"PyTorch": 1.2}, "SGEMM", least)
 
 
-def epochs(images, work, optimisers, compared, trained, target, *limit):
-    """Rows of the first of some optimisers, also without kernels and against PyTorch.
+def epochs(images, work, optimisers, compared, trained, targets, *limit):
+    """Rows of the first of some optimisers, also without kernels and against libraries.
 
     Args:
         images, work: The images, and the work.
         optimisers: Optimisers that must train alike.
         compared: Further peers, to time.
         trained: Their trainers, which must train like the optimisers.
-        target: The ratio to PyTorch aimed at.
+        targets: Name of a library to the ratio aimed at.
         limit: As of `compare`.
     """
     first = optimisers[0]
     compared.append(without_kernels(first.do_training_epoch))
-    if peers.torch:
-        penalty = getattr(first.model.layers[0], "weights_penalty", None)
-        trained.append(peers.Torch(first, images, penalty))
-        compared.append(Peer("PyTorch", "pytorch", trained[-1].do_training_epoch, target))
+    penalty = getattr(first.model.layers[0], "weights_penalty", None)
+    for name, (kind, trainer) in peers.LIBRARIES.items():
+        trained.append(trainer(first, images, penalty))
+        compared.append(Peer(name, kind, trained[-1].do_training_epoch, targets.get(name)))
     check(str(work), optimisers, trained)
     yield from compare(work, first.do_training_epoch, compared, *limit)
 
