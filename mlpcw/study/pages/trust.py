@@ -70,15 +70,12 @@ def _answer(evidence: Evidence) -> str:
     sentences = []
     if evidence.witnesses and evidence.oracles:
         complete, total = len(evidence.witnesses.complete()), len(evidence.witnesses.rows)
-        compared = {
-            name: _number(sum(row.counts.get(name, 0) for row in evidence.oracles.rows))
-            for name in ("vectors", "gradients")
-        }
+        gradients = sum(row.counts.get("gradients", 0) for row in evidence.oracles.rows)
         whole = f"All {total}" if complete == total else f"**{complete} of {total}**"
         sentences.append(
             f"{whole} layers, penalties, errors, models and methods of convolution have three"
-            f" witnesses of their gradients, and {compared['vectors']} test vectors of ONNX and"
-            f" {compared['gradients']} gradients by PyTorch's autograd agree with ours."
+            f" witnesses of their gradients, and {_number(gradients)} gradients by PyTorch's"
+            " autograd agree with ours."
         )
     if evidence.mutants:
         total = evidence.mutants.total()

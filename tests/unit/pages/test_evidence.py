@@ -18,7 +18,7 @@ ROWS = {
         "conv: loop": {"projection": 1, "independent": 1, "by hand": 1},
     },
     "oracles": [
-        {"library": "ONNX", "what": "test vectors", "counts": {"vectors": 6}, "seconds": 5.5},
+        {"library": "SciPy", "what": "convolution", "counts": {"problems": 6}, "seconds": 5.5},
         {"library": "PyTorch", "what": "layers", "counts": {"gradients": 34}, "seconds": 1.5},
         {"library": "PyTorch", "what": "training", "counts": {"steps": 1}, "seconds": 4.0},
     ],
