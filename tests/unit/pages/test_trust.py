@@ -38,10 +38,11 @@ def mutated(killed, survivors):
 def test_the_answer_has_three_sentences_with_the_numbers():
     assert texts()["trust_answer"] == (
         "All 2 layers, penalties, errors, models and methods of convolution have three witnesses of"
-        " their gradients, and 34 gradients by PyTorch's autograd agree with ours. Of 30 small faults put into the code, one at a time, drawn from 40, the tests"
-        " find 90.0 %. After 103 faults, from killed processes and full disks to single flipped"
-        " bits, every damage was named and every good record whole; and of 100 002 files 75 639"
-        " were refused and the others read right."
+        " their gradients, and 34 gradients by PyTorch's autograd agree with ours. Of 30 small"
+        " faults put into the code, one at a time, drawn from 40, the tests find 90.0 %. After 103"
+        " faults, from killed processes and full disks to single flipped bits, every damage was"
+        " named and every good record whole; and of 100 002 files 75 639 were refused and the"
+        " others read right."
     )
 
 
