@@ -96,7 +96,7 @@ MUTANTS = {
         [test_layers.test_penalties_by_hand, test_models.test_gradients_by_hand],
     ),
     "gradient of the penalty left out, in the fused step": (
-        "fused",
+        "fused updates",
         ("self._weights.begin(self._layer.weights_penalty)", "self._weights.begin(None)"),
         fused_step,
     ),
@@ -119,7 +119,7 @@ MUTANTS = {
         test_learning_rules.test_momentum_by_hand,
     ),
     "momentum of the wrong sign, in the fused step": (
-        "fused",
+        "fused updates",
         ("self._flat_param += self._flat_sum", "self._flat_param -= self._flat_sum"),
         fused_step,
     ),
@@ -142,7 +142,7 @@ MUTANTS = {
         of_each(augmented, test_augmenters.RANDOM),
     ),
     "training set shuffled from its original order in each epoch": (
-        "data_providers",
+        "data_providers data",
         ("self.order = self.order[permutation]", "self.order = permutation"),
         test_data_providers.test_shuffles_by_hand,
     ),
