@@ -11,6 +11,7 @@ from mlpcw.study.records.store import State, Store
 ARM = quick_arm("part2/random_noise")
 EVERY = 41
 """In the short version, one bit in so many is flipped."""
+FOUND = "The record is found damaged and named in a sentence; its file is left as it is."
 
 
 @pytest.fixture
@@ -30,6 +31,7 @@ def check_damaged(path, content):
     assert path.read_bytes() == content
 
 
+@pytest.mark.trust_row(what="A record cut short, at every byte", held=FOUND)
 def test_a_record_cut_short_at_any_byte_is_damaged(path, counts):
     whole = path.read_bytes()
     for length in range(len(whole)):
@@ -37,6 +39,7 @@ def test_a_record_cut_short_at_any_byte_is_damaged(path, counts):
         counts["lengths"] += 1
 
 
+@pytest.mark.trust_row(what="A record with one bit flipped, every bit in turn", held=FOUND)
 def test_a_record_with_any_bit_flipped_is_damaged(path, counts, full_version):
     whole = path.read_bytes()
     for number in range(0, 8 * len(whole), 1 if full_version else EVERY):
@@ -46,6 +49,10 @@ def test_a_record_with_any_bit_flipped_is_damaged(path, counts, full_version):
         counts["bits"] += 1
 
 
+@pytest.mark.trust_row(
+    what="A record with one byte lost or doubled, every byte in turn",
+    held=FOUND,
+)
 def test_a_record_with_any_byte_lost_or_doubled_is_damaged(path, counts):
     whole = path.read_bytes()
     for place in range(len(whole)):
@@ -54,6 +61,10 @@ def test_a_record_with_any_byte_lost_or_doubled_is_damaged(path, counts):
         counts["bytes"] += 2
 
 
+@pytest.mark.trust_row(
+    what="A record with NaN, Infinity or no number in place of a number, each in turn",
+    held=FOUND,
+)
 def test_any_number_replaced_by_one_that_is_none_is_damaged(path, counts):
     text = path.read_text("utf-8")
     for found in re.finditer(r"(?<=[ \[])-?\d[-+.e\d]*(?=[],\n])", text):
@@ -99,6 +110,14 @@ DAMAGES = {
 }
 
 
+@pytest.mark.trust_row(
+    what="Damaged records among good ones",
+    held=(
+        "`verify` ends with exit status 1. `run` names those records and trains their runs again;"
+        " the good ones stay as they were."
+    ),
+    faults=("damaged records",),
+)
 def test_the_command_finds_every_damage_trains_those_runs_again_and_touches_no_other(
     tmp_path, here, counts
 ):

@@ -37,6 +37,15 @@ def small_disk(tmp_path):
     subprocess.run(["umount", folder], check=True)
 
 
+@pytest.mark.trust_row(
+    what="A disk that fills up",
+    held=(
+        "Exit status 1 and a sentence for each run without room; the other records are whole. "
+        "With more room the same command carries on, and its results equal those of an "
+        "undisturbed sweep to the byte."
+    ),
+    faults=("records without room",),
+)
 def test_a_sweep_onto_a_full_disk_says_so_keeps_the_good_and_is_carried_on(
     small_disk, undisturbed, counts
 ):
@@ -62,6 +71,10 @@ def test_a_sweep_onto_a_full_disk_says_so_keeps_the_good_and_is_carried_on(
     counts["records with room"] += num_done
 
 
+@pytest.mark.trust_row(
+    what="A disk for the locks of workers that is full",
+    held="Exit status 1 and a sentence that names the place.",
+)
 def test_workers_whose_locks_find_no_room_say_where(tmp_path, counts):
     small = "mount -t tmpfs -o size=4k tmpfs /dev/shm"
     inside = ["unshare", "--mount", "sh", "-c"]
@@ -98,6 +111,10 @@ def longest_file(num_bytes):
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
+@pytest.mark.trust_row(
+    what="Writes cut short, at every length",
+    held="A sentence a run. Every older record stays as it was.",
+)
 def test_a_sweep_that_may_write_no_long_file_leaves_what_was_there(old, here, counts, full_version):
     before = {path: path.read_bytes() for path in old.folder.rglob("*") if path.is_file()}
     shortest = min(len(content) for content in before.values())
@@ -158,6 +175,10 @@ STEPS = {
 }
 
 
+@pytest.mark.trust_row(
+    what="A step of a write that fails, each in turn",
+    held="The older record stays as it was, the other runs are stored, nothing temporary is left.",
+)
 @pytest.mark.parametrize(("owner", "name", "how"), STEPS.values(), ids=STEPS)
 def test_whatever_step_of_a_write_fails_the_old_record_stays_and_the_others_are_stored(
     old, here, monkeypatch, counts, owner, name, how
@@ -229,6 +250,10 @@ def mlpcw(*arguments):
     return done.returncode, done.stdout, done.stderr
 
 
+@pytest.mark.trust_row(
+    what="A folder of results that may not be written to",
+    held="`run` refuses it with exit status 2 before it trains; `status` and `verify` read it.",
+)
 def test_read_only_results_are_refused_before_anything_is_trained_and_can_be_read(
     tmp_path, read_only, counts
 ):
@@ -248,6 +273,10 @@ def test_read_only_results_are_refused_before_anything_is_trained_and_can_be_rea
     counts["commands"] += 3
 
 
+@pytest.mark.trust_row(
+    what="The folder of one arm that may not be written to",
+    held="Exit status 1 and a sentence for its run; the other runs are stored.",
+)
 def test_an_arm_whose_folder_is_read_only_is_said_and_the_others_are_stored(
     tmp_path, read_only, counts
 ):
