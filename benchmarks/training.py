@@ -14,7 +14,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 from timing import best_times, check_agreement
 
-from mlpcw import compiled, fused, mnist, step_kernels
+from mlpcw import compiled, fused, mnist, step_kernels, updates
 from mlpcw.errors import CrossEntropySoftmaxError
 from mlpcw.optimisers import Optimiser
 from mlpcw.study.records import arms
@@ -53,7 +53,7 @@ class GeneralOptimiser(Optimiser):
         self.learning_rule.update_params(self.model.grads_wrt_params(activations, grads))
 
 
-class InPlaceBlas(fused._Blas):
+class InPlaceBlas(updates.Blas):
     """Products and sums as NumPy makes them, each into an array that is kept, and then added."""
 
     def __init__(self, dtype, size):
@@ -78,7 +78,7 @@ class InPlaceOptimiser(Optimiser):
 
     def do_training_epoch(self):
         not_compiled = mock.patch.object(compiled, "enabled", lambda: False)
-        with not_compiled, mock.patch.object(fused, "_Blas", InPlaceBlas):
+        with not_compiled, mock.patch.object(fused, "Blas", InPlaceBlas):
             super().do_training_epoch()
 
 
@@ -328,7 +328,7 @@ def time_tricks(dtype):
     outputs, mom = np.zeros_like(grads), np.zeros_like(weights, order="F")
     fortran, flat, flat_mom = np.asfortranarray(weights), weights.ravel(), mom.ravel("K")
     subnormal = np.full(weights.size, np.finfo(dtype).smallest_subnormal)
-    blas = fused._Blas(np.dtype(dtype), weights.size)
+    blas = updates.Blas(np.dtype(dtype), weights.size)
 
     number = np.dtype(dtype).type
     coeff, rate, l1, l2, smallest = map(number, (0.9, 1e-9, 1e-9, 1e-9, blas.near_subnormal))

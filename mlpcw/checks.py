@@ -21,17 +21,17 @@ def number(
     low: float = -math.inf,
     high: float = math.inf,
     *,
-    above: bool = False,
+    strict: bool = False,
     unit: str = "",
 ) -> float:
-    """A finite real number in [low, high], or in (low, high] with `above`.
+    """A finite real number in [low, high], or in (low, high] if `strict`.
 
     Args:
         name: Name of the argument, for the message.
         value: What was given.
         low: Least value allowed.
         high: Greatest value allowed.
-        above: Whether `low` itself is refused.
+        strict: Whether `low` itself is refused.
         unit: Unit named in the message, such as "pixels".
 
     Returns:
@@ -43,10 +43,10 @@ def number(
     """
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(f"{name} must be a number, got {value!r}")
-    too_low = value <= low if above else value < low
+    too_low = value <= low if strict else value < low
     if not _is_finite(value) or too_low or value > high:
         raise ValueError(
-            f"{name} must be {_range('a number', low, high, above, unit)}, got {value}"
+            f"{name} must be {_range('a number', low, high, strict, unit)}, got {value}"
         )
     return float(value)
 
@@ -127,13 +127,13 @@ def _is_finite(value: numbers.Real) -> bool:
         return False
 
 
-def _range(what: str, low: float, high: float, above: bool = False, unit: str = "") -> str:
+def _range(what: str, low: float, high: float, strict: bool = False, unit: str = "") -> str:
     of = f"{what} of {unit}" if unit else what
-    least = f"above {low}" if above else f"of at least {low}"
+    least = f"above {low}" if strict else f"of at least {low}"
     if math.isinf(low) and math.isinf(high):
         return f"{of} that is finite"
     if math.isinf(low):
         return f"{of} of at most {high}"
     if math.isinf(high):
         return f"{of} {least}"
-    return f"{of} {least} and at most {high}" if above else f"{of} in [{low}, {high}]"
+    return f"{of} {least} and at most {high}" if strict else f"{of} in [{low}, {high}]"

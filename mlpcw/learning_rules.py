@@ -28,7 +28,7 @@ class GradientDescentLearningRule:
     learning_rate = checks.number_attribute("learning_rate", low=0)
 
     def __init__(self, learning_rate: float = 1e-3) -> None:
-        self.learning_rate = checks.number("learning_rate", learning_rate, low=0, above=True)
+        self.learning_rate = checks.number("learning_rate", learning_rate, low=0, strict=True)
 
     def initialise(self, params: Sequence[np.ndarray]) -> None:
         """Takes the parameter arrays to update, before the first update.
@@ -142,7 +142,7 @@ class AdamLearningRule(GradientDescentLearningRule):
         super().__init__(learning_rate)
         self.beta_1 = _decay_rate("beta_1", beta_1)
         self.beta_2 = _decay_rate("beta_2", beta_2)
-        self.epsilon = checks.number("epsilon", epsilon, low=0, above=True)
+        self.epsilon = checks.number("epsilon", epsilon, low=0, strict=True)
 
     def _make_state(self) -> None:
         self.moms_1 = self._zeros()
@@ -176,7 +176,7 @@ class AdaGradLearningRule(GradientDescentLearningRule):
 
     def __init__(self, learning_rate: float = 1e-2, epsilon: float = 1e-8) -> None:
         super().__init__(learning_rate)
-        self.epsilon = checks.number("epsilon", epsilon, low=0, above=True)
+        self.epsilon = checks.number("epsilon", epsilon, low=0, strict=True)
 
     def _make_state(self) -> None:
         self.sum_sq_grads = self._zeros()
@@ -205,7 +205,7 @@ class RMSPropLearningRule(GradientDescentLearningRule):
     ) -> None:
         super().__init__(learning_rate)
         self.beta = _decay_rate("beta", beta)
-        self.epsilon = checks.number("epsilon", epsilon, low=0, above=True)
+        self.epsilon = checks.number("epsilon", epsilon, low=0, strict=True)
 
     def _make_state(self) -> None:
         self.moms_2 = self._zeros()

@@ -18,7 +18,7 @@ class ConstantLearningRateScheduler:
     """
 
     def __init__(self, learning_rate: float) -> None:
-        self.learning_rate = checks.number("learning_rate", learning_rate, low=0, above=True)
+        self.learning_rate = checks.number("learning_rate", learning_rate, low=0, strict=True)
 
     def update_learning_rule(
         self, learning_rule: GradientDescentLearningRule, epoch_number: int
@@ -36,9 +36,9 @@ class _DecayingLearningRateScheduler:
 
     def __init__(self, init_learning_rate: float, decay_param: float) -> None:
         self.init_learning_rate = checks.number(
-            "init_learning_rate", init_learning_rate, low=0, above=True
+            "init_learning_rate", init_learning_rate, low=0, strict=True
         )
-        self.decay_param = checks.number("decay_param", decay_param, low=0, above=True)
+        self.decay_param = checks.number("decay_param", decay_param, low=0, strict=True)
 
 
 class ExponentialLearningRateScheduler(_DecayingLearningRateScheduler):

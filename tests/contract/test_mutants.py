@@ -27,12 +27,12 @@ from mlpcw import (
     conv,
     data_providers,
     errors,
-    fused,
     layers,
     learning_rules,
     optimisers,
     penalties,
     step_kernels,
+    updates,
 )
 from mlpcw.study.records.arms import Penalty
 from mlpcw.study.runs import set_up as training
@@ -127,7 +127,7 @@ MUTANTS = {
         test_models.test_gradients_by_hand,
     ),
     "gradient of the penalty left out, in the fused step": (
-        fused,
+        updates,
         [("self._weights.begin(self._layer.weights_penalty)", "self._weights.begin(None)")],
         one_step,
     ),
@@ -154,7 +154,7 @@ MUTANTS = {
         test_learning_rules.test_momentum_by_hand,
     ),
     "momentum of the wrong sign, in the fused step": (
-        fused,
+        updates,
         [("self._flat_param += self._flat_sum", "self._flat_param -= self._flat_sum")],
         one_step,
     ),
