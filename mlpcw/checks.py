@@ -1,7 +1,7 @@
-"""Checks of arguments, so that every refusal reads alike.
+"""Checks of arguments, with error messages of one form.
 
-Each function returns the value that passed, in its plain Python type, or raises one sentence that
-names the argument, its value and what is allowed.
+A check returns the value, as a plain Python type, or raises an error whose message names the
+argument, its value and the allowed values.
 """
 
 import math
@@ -28,18 +28,18 @@ def number(
 
     Args:
         name: Name of the argument, for the message.
-        value: What was given.
+        value: The argument.
         low: Least value allowed.
         high: Greatest value allowed.
         strict: Whether `low` itself is refused.
         unit: Unit named in the message, such as "pixels".
 
     Returns:
-        The value as a Python float, which never widens a float32 array it is multiplied with.
+        The value as a Python float: a product with a float32 array stays float32.
 
     Raises:
         TypeError: If the value is not a number.
-        ValueError: If it is outside the range, infinite or not a number (NaN).
+        ValueError: If it is outside the range, infinite or NaN.
     """
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(f"{name} must be a number, got {value!r}")
@@ -52,7 +52,7 @@ def number(
 
 
 def number_attribute(name: str, low: float = -math.inf, high: float = math.inf) -> property:
-    """An attribute of a class that is a number in [low, high], checked whenever it is set."""
+    """An attribute of a class: a number in [low, high], checked at every assignment."""
     private = f"_{name}"
 
     def write(owner: Any, value: float) -> None:
@@ -77,10 +77,10 @@ def whole_number(name: str, value: Any, low: int, high: int | None = None) -> in
 
 
 def one_of(name: str, value: Any, allowed: Collection[Any]) -> Any:
-    """One of the values allowed.
+    """One of the allowed values.
 
     Raises:
-        ValueError: If it is none of them.
+        ValueError: If the value is not one of them.
     """
     if value not in allowed:
         raise ValueError(f"{name} must be one of {', '.join(map(str, allowed))}, got {value!r}")
@@ -88,16 +88,16 @@ def one_of(name: str, value: Any, allowed: Collection[Any]) -> Any:
 
 
 def able(name: str, value: Any, methods: Collection[str], allowed: str) -> Any:
-    """An object with the methods asked for, of whatever class: a user's own will do.
+    """An object with certain methods, of any class, including a user's own.
 
     Args:
         name: Name of the argument, for the message.
-        value: What was given.
-        methods: Names of the methods; "__call__" where the object itself is called.
-        allowed: What is allowed, for the message.
+        value: The argument.
+        methods: Names of the methods; "__call__" if the object itself is called.
+        allowed: Description of what is allowed, for the message.
 
     Raises:
-        TypeError: If a method is missing, or the value is a class and not an object of it.
+        TypeError: If a method is missing, or the value is a class instead of an object.
     """
     if isinstance(value, type):
         raise TypeError(f"{name} must be {allowed}, got the class {value.__name__} itself")

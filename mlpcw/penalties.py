@@ -1,9 +1,8 @@
-"""Penalties on the size of parameters: what regularisation adds to the error.
+"""Penalties: terms that regularisation adds to the error, for the size of the parameters.
 
 A penalty is called with a parameter array and returns a number; its `grad` returns the gradient of
 that number, an array of the parameter's shape and dtype. A coefficient is the report's lambda / n,
-the strength already divided by the size of the training set; zero is legal and switches the
-penalty off.
+the strength divided by the size of the training set; 0 is allowed and switches the penalty off.
 """
 
 import numpy as np
@@ -81,8 +80,8 @@ class L1L2Penalty:
     """Half of the sum of an L1 and an L2 penalty (report, Part 1, section 2.3).
 
     `(l1_coefficient * sum(abs(w)) + l2_coefficient / 2 * sum(w ** 2)) / 2`. The factor one half is
-    the report's own: each term acts with half the strength that it has alone. The elastic net of
-    Zou and Hastie (2005) has the plain sum.
+    the report's own: it halves the strength of both terms. The elastic net of Zou and Hastie (2005)
+    is the plain sum.
 
     Args:
         l1_coefficient: Strength of the L1 term, the report's lambda_1 / n; at least 0.

@@ -1,7 +1,7 @@
 """Schedulers: hyperparameters of a learning rule that change from epoch to epoch.
 
-A scheduler's `update_learning_rule(learning_rule, epoch_number)` runs before each epoch, the first
-of which is number 0, and sets an attribute of the rule.
+A scheduler's `update_learning_rule(learning_rule, epoch_number)` runs before every epoch, counted
+from 0, and sets an attribute of the rule.
 """
 
 import math
@@ -67,8 +67,8 @@ class ReciprocalMomentumCoefficientScheduler:
     """`max_mom_coeff * (1 - growth_param / (epoch_number + epoch_offset))`.
 
     Args:
-        max_mom_coeff: Momentum coefficient tended to, in [0, 1].
-        growth_param: How slowly it is reached, in [0, epoch_offset].
+        max_mom_coeff: Limit of the momentum coefficient, in [0, 1].
+        growth_param: Slowness of the approach to it, in [0, epoch_offset].
         epoch_offset: Added to the epoch number, at least 1.
 
     Raises:

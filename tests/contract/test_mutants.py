@@ -25,7 +25,6 @@ from mlpcw import (
     augmenters,
     compiled,
     conv,
-    data_providers,
     errors,
     layers,
     learning_rules,
@@ -34,6 +33,7 @@ from mlpcw import (
     step_kernels,
     updates,
 )
+from mlpcw.data import batches
 from mlpcw.study.records.arms import Penalty
 from mlpcw.study.runs import set_up as training
 
@@ -182,7 +182,7 @@ MUTANTS = {
         for augmenter in test_augmenters.RANDOM
     },
     "training set shuffled from its original order in each epoch": (
-        data_providers,
+        batches,
         [("self.order = self.order[permutation]", "self.order = permutation")],
         test_data_providers.test_shuffles_by_hand,
     ),
