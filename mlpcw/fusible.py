@@ -34,7 +34,7 @@ def is_model(model: Any, layers: Collection[type]) -> bool:
     reason = obstacle(model, MODELS)
     reason = reason or next(filter(None, (obstacle(layer, layers) for layer in model.layers)), "")
     if not reason and {param.dtype for param in model.params} not in [{each} for each in FLOATS]:
-        reason = f"parameters of {type(model).__name__} are neither all float32 nor all float64"
+        reason = f"parameters of {type(model).__name__} are not all float32 or all float64"
     return _log_once(reason, "plain step and plain statistics")
 
 
