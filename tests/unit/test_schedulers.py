@@ -23,20 +23,22 @@ def learning_rates(scheduler, epochs):
     return rates
 
 
-def test_constant():
-    assert learning_rates(ConstantLearningRateScheduler(0.5), [0, 1, 50]) == [0.5, 0.5, 0.5]
-
-
-def test_exponential():
-    """A fall to 1/e every ten epochs."""
-    found = learning_rates(ExponentialLearningRateScheduler(0.5, 10.0), [0, 10, 20])
-    np.testing.assert_allclose(found, [0.5, 0.5 / math.e, 0.5 / math.e**2], rtol=1e-15)
-
-
-def test_reciprocal():
-    """Half after ten epochs, a third after twenty."""
-    found = learning_rates(ReciprocalLearningRateScheduler(0.6, 10.0), [0, 10, 20])
-    np.testing.assert_allclose(found, [0.6, 0.3, 0.2], rtol=1e-15)
+@pytest.mark.parametrize(
+    "scheduler, rates",
+    [
+        (ConstantLearningRateScheduler(np.float32(0.5)), [0.5, 0.5, 0.5]),
+        (
+            ExponentialLearningRateScheduler(np.float64(0.5), np.int64(10)),
+            [0.5, 0.5 / math.e, 0.5 / math.e**2],
+        ),
+        (ReciprocalLearningRateScheduler(np.float64(0.6), 10), [0.6, 0.3, 0.2]),
+    ],
+)
+def test_the_rates_of_epochs_0_10_and_20(scheduler, rates):
+    """They are Python floats: a product with a float32 array stays float32."""
+    found = learning_rates(scheduler, [0, 10, 20])
+    np.testing.assert_allclose(found, rates, rtol=1e-15)
+    assert {type(rate) for rate in found} == {float}
 
 
 def test_momentum():
@@ -49,12 +51,6 @@ def test_momentum():
     assert rule.learning_rate == 0.1
 
 
-def test_momentum_with_other_arguments():
-    rule = MomentumLearningRule(0.1, 0.5)
-    ReciprocalMomentumCoefficientScheduler(0.8, 2.0, 4.0).update_learning_rule(rule, 4)
-    assert rule.mom_coeff == pytest.approx(0.6, rel=1e-15)
-
-
 def test_momentum_stays_in_range():
     rule = MomentumLearningRule(0.1, 0.5)
     scheduler = ReciprocalMomentumCoefficientScheduler(1.0, growth_param=5.0, epoch_offset=5.0)
@@ -62,15 +58,8 @@ def test_momentum_stays_in_range():
     assert rule.mom_coeff == 0
     scheduler.update_learning_rule(rule, 10**9)
     assert 0.99 < rule.mom_coeff <= 1
-
-
-def test_a_rate_is_a_python_float():
-    for scheduler in (
-        ConstantLearningRateScheduler(np.float32(0.5)),
-        ExponentialLearningRateScheduler(np.float64(0.5), np.int64(3)),
-        ReciprocalLearningRateScheduler(np.float64(0.5), 3),
-    ):
-        assert type(learning_rates(scheduler, [1])[0]) is float
+    ReciprocalMomentumCoefficientScheduler(0.8, 2.0, 4.0).update_learning_rule(rule, 4)
+    assert rule.mom_coeff == pytest.approx(0.6, rel=1e-15)
 
 
 @pytest.mark.parametrize(
