@@ -391,70 +391,48 @@ def set_later(name, value):
     setattr(provider(), name, value)
 
 
+def classes(targets):
+    return OneOfKDataProvider(INPUTS, targets, 3)
+
+
 REFUSALS = [
-    (
-        lambda: provider(12),
-        ValueError,
-        "batch_size must be at most the number of examples, 11, got 12",
-    ),
-    (
-        lambda: provider(0),
-        ValueError,
-        "batch_size must be a whole number of at least 1, got 0",
-    ),
-    (lambda: provider(2.0), TypeError, "batch_size must be a whole number, got 2.0"),
-    (lambda: provider(3, 0), ValueError, "max_num_batches must be -1 (all) or at least 1, got 0"),
-    (
-        lambda: provider(3, -2),
-        ValueError,
-        "max_num_batches must be a whole number of at least -1, got -2",
-    ),
-    (lambda: provider(3, 1.5), TypeError, "max_num_batches must be a whole number, got 1.5"),
-    (
-        lambda: provider(rng=SEED),
-        TypeError,
-        "rng must be a RandomState, a Generator or None, got 24102016",
-    ),
+    (lambda: provider(0), "batch_size must be a whole number of at least 1, got 0"),
+    (lambda: provider(12), "batch_size must be at most the number of examples, 11, got 12"),
+    (lambda: provider(2.0), "batch_size must be a whole number, got 2.0"),
+    (lambda: provider(3, 0), "max_num_batches must be -1 (all) or at least 1, got 0"),
+    (lambda: provider(3, -2), "max_num_batches must be a whole number of at least -1, got -2"),
+    (lambda: provider(3, 1.5), "max_num_batches must be a whole number, got 1.5"),
+    (lambda: provider(rng=5), "rng must be a RandomState, a Generator or None, got 5"),
     (
         lambda: DataProvider(INPUTS, TARGETS[:-1], 3),
-        ValueError,
         "inputs and targets must have the same length, got shapes (11, 2) and (10, 1)",
     ),
     (
         lambda: set_later("inputs", INPUTS[:3]),
-        ValueError,
         "inputs must be 11 examples, as many as before, got shape (3, 2)",
     ),
     (
         lambda: set_later("targets", 7.0),
-        ValueError,
         "targets must be 11 examples, as many as before, got shape ()",
     ),
     (
-        lambda: OneOfKDataProvider(INPUTS, CLASSES.astype(float), 3),
-        ValueError,
+        lambda: classes(CLASSES.astype(float)),
         "targets must be whole numbers, (num_data,), got shape (11,) and dtype float64",
     ),
     (
-        lambda: OneOfKDataProvider(INPUTS, CLASSES[:, np.newaxis], 3),
-        ValueError,
+        lambda: classes(CLASSES[:, np.newaxis]),
         "targets must be whole numbers, (num_data,), got shape (11, 1) and dtype int64",
     ),
-    (
-        lambda: OneOfKDataProvider(INPUTS, CLASSES - 1, 3),
-        ValueError,
-        "targets must be whole numbers in [0, 3), got -1 to 2",
-    ),
+    (lambda: classes(CLASSES - 1), "targets must be whole numbers in [0, 3), got -1 to 2"),
     (
         lambda: ImageSetDataProvider(FewImages(), "eval"),
-        ValueError,
         "which_set must be one of train, valid, test, got 'eval'",
     ),
 ]
 
 
-@pytest.mark.parametrize(("make", "error", "message"), REFUSALS)
-def test_a_wrong_argument_is_refused(make, error, message):
-    with pytest.raises(error) as refusal:
+@pytest.mark.parametrize(("make", "message"), REFUSALS)
+def test_a_wrong_argument_is_refused(make, message):
+    with pytest.raises((TypeError, ValueError)) as refusal:
         make()
     assert str(refusal.value) == message

@@ -154,16 +154,6 @@ def test_momentum_by_hand():
     assert params[0] == pytest.approx(0.14, rel=1e-15)
 
 
-@pytest.mark.parametrize("rule_class", [MomentumLearningRule, NesterovMomentumLearningRule])
-def test_momentum_of_zero_is_gradient_descent(rule_class):
-    first, grads = start()
-    plain = run(GradientDescentLearningRule(0.1), [p.copy() for p in first], grads)
-    with_zero = run(rule_class(0.1, 0.0), [p.copy() for p in first], grads)
-    for params, others in zip(plain, with_zero, strict=True):
-        for param, other in zip(params, others, strict=True):
-            np.testing.assert_allclose(param, other, rtol=1e-14)
-
-
 def states_after(prepare, name):
     """Parameters after one update, following the steps of `prepare`."""
     params, grads = start()

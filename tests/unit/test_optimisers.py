@@ -294,6 +294,7 @@ class UnfinishedParameters(LayerWithParameters):
         return grads_wrt_outputs
 
 
+AFFINE = AffineLayer(4, 3)
 AN_ERROR = "error must be an error such as CrossEntropySoftmaxError(), got"
 A_RULE = "learning_rule must be a learning rule such as MomentumLearningRule(0.1), got"
 SCHEDULERS = (
@@ -301,14 +302,19 @@ SCHEDULERS = (
 )
 
 
+NO_MONITORS = (
+    f"data_monitors must be a dictionary of functions by name, got {accuracy} without keys"
+)
+A_MODEL = (
+    "model must be a model such as MultipleLayerModel([...]), got the class MultipleLayerModel"
+)
+THE_MODEL = "of the model must have a"
+
+
 @pytest.mark.parametrize(
     "options, message",
     [
-        (
-            {"model": MultipleLayerModel},
-            "model must be a model such as MultipleLayerModel([...]),"
-            " got the class MultipleLayerModel itself",
-        ),
+        ({"model": MultipleLayerModel}, f"{A_MODEL} itself"),
         ({"error": 0.1}, f"{AN_ERROR} 0.1 without __call__ and grad"),
         ({"error": OwnError}, f"{AN_ERROR} the class OwnError itself"),
         ({"error": accuracy}, f"{AN_ERROR} {accuracy} without grad"),
@@ -316,21 +322,12 @@ SCHEDULERS = (
         ({"rule": OwnRule}, f"{A_RULE} the class OwnRule itself"),
         ({"schedulers": 0.1}, f"{SCHEDULERS} 0.1 without __iter__"),
         ({"schedulers": [0.1]}, f"{SCHEDULERS} 0.1 without update_learning_rule"),
+        ({"data_monitors": accuracy}, NO_MONITORS),
+        ({"layers": [AFFINE, Unfinished()]}, f"layer 1 {THE_MODEL} bprop, got Unfinished()"),
+        ({"layers": [AFFINE, Layer()]}, f"layer 1 {THE_MODEL} fprop, got Layer()"),
         (
-            {"data_monitors": accuracy},
-            f"data_monitors must be a dictionary of functions by name, got {accuracy} without keys",
-        ),
-        (
-            {"layers": [AffineLayer(4, 3), Unfinished()]},
-            "layer 1 of the model must have a bprop, got Unfinished()",
-        ),
-        (
-            {"layers": [AffineLayer(4, 3), Layer()]},
-            "layer 1 of the model must have a fprop, got Layer()",
-        ),
-        (
-            {"layers": [UnfinishedParameters(), AffineLayer(4, 3)]},
-            "layer 0 of the model must have a grads_wrt_params, got UnfinishedParameters()",
+            {"layers": [UnfinishedParameters(), AFFINE]},
+            f"layer 0 {THE_MODEL} grads_wrt_params, got UnfinishedParameters()",
         ),
     ],
 )
@@ -360,17 +357,17 @@ def test_logs_each_interval_and_prints_nothing(caplog, capfd):
 
 
 @pytest.mark.parametrize(
-    "arguments, error, message",
+    "arguments, message",
     [
-        ((-1,), ValueError, "num_epochs must be a whole number of at least 0, got -1"),
-        ((1.0,), TypeError, "num_epochs must be a whole number, got 1.0"),
-        ((1, 0), ValueError, "stats_interval must be a whole number of at least 1, got 0"),
-        ((1, -2), ValueError, "stats_interval must be a whole number of at least 1, got -2"),
-        ((1, "5"), TypeError, "stats_interval must be a whole number, got '5'"),
+        ((-1,), "num_epochs must be a whole number of at least 0, got -1"),
+        ((1.0,), "num_epochs must be a whole number, got 1.0"),
+        ((1, 0), "stats_interval must be a whole number of at least 1, got 0"),
+        ((1, -2), "stats_interval must be a whole number of at least 1, got -2"),
+        ((1, "5"), "stats_interval must be a whole number, got '5'"),
     ],
 )
-def test_a_wrong_argument_of_train_is_refused(arguments, error, message):
-    with pytest.raises(error) as refusal:
+def test_a_wrong_argument_of_train_is_refused(arguments, message):
+    with pytest.raises((TypeError, ValueError)) as refusal:
         optimiser().train(*arguments)
     assert str(refusal.value) == message
 
