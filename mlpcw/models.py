@@ -32,7 +32,7 @@ class MultipleLayerModel:
 
     @property
     def params(self) -> list[np.ndarray]:
-        """Parameters of all layers in order: the arrays, not copies."""
+        """Parameters of all layers in order; the arrays, not copies."""
         return [param for layer in self._layers_with_parameters() for param in layer.params]
 
     @params.setter

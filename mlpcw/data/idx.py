@@ -35,7 +35,7 @@ def read_idx(
         shape: The shape that the array must have; `None` for any of one to three dimensions.
 
     Returns:
-        The array, uint8: `(num_images, height, width)` for images, `(num_images,)` for labels.
+        The array, uint8, `(num_images, height, width)` for images, `(num_images,)` for labels.
 
     Raises:
         ValueError: If the file is not an IDX file, is cut short, continues after its end, or has a
