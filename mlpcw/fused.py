@@ -179,7 +179,7 @@ class _Unit:
         self.layer, self.dtype = layer, dtype
 
     def rectify(self) -> bool:
-        """Whether the unit, from now on, sets its negative outputs to 0 for a ReLU above it."""
+        """Asks the unit to set its negative outputs to 0 for a ReLU above; whether it does."""
         return False
 
     def forward(self, inputs: np.ndarray) -> np.ndarray:
@@ -215,7 +215,9 @@ class _Relu(_Unit):
         return grads, True
 
 
-class _Convolution(_Unit):
+class _WithParameters(_Unit):
+    """A layer with parameters, by its own methods; does the work of a ReLU above it."""
+
     update = Update
     _rectify = False
 
@@ -228,7 +230,7 @@ class _Convolution(_Unit):
         return np.maximum(outputs, 0, out=outputs) if self._rectify else outputs
 
 
-class _Affine(_Convolution):
+class _Affine(_WithParameters):
     """An affine layer; the next batch overwrites its outputs and the gradients of its inputs."""
 
     update = AffineUpdate
@@ -259,7 +261,7 @@ class _Affine(_Convolution):
 
 _UNITS: dict[type[Layer], type[_Unit]] = {
     AffineLayer: _Affine,
-    ConvolutionalLayer: _Convolution,
+    ConvolutionalLayer: _WithParameters,
     MaxPooling2DLayer: _Unit,
     ReluLayer: _Relu,
     ReshapeLayer: _Reshape,
