@@ -5,6 +5,8 @@ generator of its own in the same state: as long as the two agree batch for batch
 generators afterwards, every permutation was drawn when it should be and from what it should be.
 """
 
+import functools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -320,7 +322,13 @@ def split_of_digits(which_set):
 @pytest.mark.usefixtures("digits_for_mnist")
 @pytest.mark.parametrize(
     "kind",
-    [MNISTDataProvider, AugmentedMNISTDataProvider, DigitsDataProvider],
+    [
+        MNISTDataProvider,
+        AugmentedMNISTDataProvider,
+        DigitsDataProvider,
+        functools.partial(ImageSetDataProvider, mnist.digits()),
+    ],
+    ids=["MNIST", "augmented", "digits", "any"],
 )
 def test_the_providers_of_digits(kind):
     """All training images in batches of a hundred by default; other arguments in this order."""
