@@ -101,13 +101,17 @@ class L1L2Penalty:
 
     def __call__(self, parameter: np.ndarray) -> float:
         """Value of the penalty of `parameter`, an array of any shape."""
-        l1, l2 = self.slopes
-        return l1 * np.abs(parameter).sum() + 0.5 * l2 * (parameter**2).sum()
+        l1, l2 = self._terms()
+        return l1(parameter) + l2(parameter)
 
     def grad(self, parameter: np.ndarray) -> np.ndarray:
         """Gradient, half of the sum of both gradients; shape of `parameter`."""
+        l1, l2 = self._terms()
+        return l1.grad(parameter) + l2.grad(parameter)
+
+    def _terms(self) -> tuple[L1Penalty, L2Penalty]:
         l1, l2 = self.slopes
-        return l1 * np.sign(parameter) + l2 * parameter
+        return L1Penalty(l1), L2Penalty(l2)
 
     @property
     def slopes(self) -> tuple[float, float]:
