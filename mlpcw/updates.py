@@ -91,11 +91,12 @@ class Parameter:
     def begin(self, penalty: Callable | None) -> float:
         """Decays the momentum and adds the penalty's part; returns the learning rate."""
         rate, known = self._rule.learning_rate, slopes(penalty)
-        l1, l2 = (rate * slope for slope in known or (0.0, 0.0))
+        l1, l2 = known or (0.0, 0.0)
         # `beta` of GEMM could decay too, but OpenBLAS takes 14 us longer for it than this
         # (benchmarks/training.py, float32, 784 x 100).
         if self._has_mom or l1 or l2:
-            (self._decay_compiled if compiled.enabled() else self._decay)(l1, l2)
+            decay = self._decay_compiled if compiled.enabled() else self._decay
+            decay(rate * l1, rate * l2)
         if known is None:
             self.sum -= rate * penalty.grad(self._param)
         return rate
@@ -117,10 +118,10 @@ class Parameter:
 
     def _decay_compiled(self, l1: float, l2: float) -> None:
         """`sum = a sum - (l1 sign(param) + l2 param)`, numbers close to subnormal set to 0."""
-        coeff, smallest = 1.0, 0.0
+        number, coeff, smallest = self._number, 1.0, 0.0
         if self._has_mom:
             coeff, smallest = self._rule.mom_coeff, self._blas.near_subnormal
-        numbers = map(self._number, (coeff, l1, l2, smallest))
+        numbers = number(coeff), number(l1), number(l2), number(smallest)
         step_kernels.decay(self._flat_sum, self._flat_param, *numbers)
 
     def _decay(self, l1: float, l2: float) -> None:
