@@ -65,7 +65,7 @@ def random_distortion(
         A new batch of the shape and dtype of `inputs`.
     """
     alpha = checks.number("alpha", alpha, low=0, unit="pixels")
-    sigma = checks.number("sigma", sigma, low=0, above=True, unit="pixels")
+    sigma = checks.number("sigma", sigma, low=0, strict=True, unit="pixels")
 
     def transform(images: np.ndarray, chosen: np.ndarray, rng: checks.Rng) -> None:
         for block in _blocks(len(chosen)):

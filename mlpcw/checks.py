@@ -1,7 +1,7 @@
-"""Checks of arguments, so that every refusal reads alike.
+"""Checks of arguments, with error messages of one form.
 
-Each function returns the value that passed, in its plain Python type, or raises one sentence that
-names the argument, its value and what is allowed.
+A check returns the value, as a plain Python type, or raises an error whose message names the
+argument, its value and the allowed values.
 """
 
 import math
@@ -21,38 +21,38 @@ def number(
     low: float = -math.inf,
     high: float = math.inf,
     *,
-    above: bool = False,
+    strict: bool = False,
     unit: str = "",
 ) -> float:
-    """A finite real number in [low, high], or in (low, high] with `above`.
+    """A finite real number in [low, high], or in (low, high] if `strict`.
 
     Args:
         name: Name of the argument, for the message.
-        value: What was given.
+        value: The argument.
         low: Least value allowed.
         high: Greatest value allowed.
-        above: Whether `low` itself is refused.
+        strict: Whether `low` itself is refused.
         unit: Unit named in the message, such as "pixels".
 
     Returns:
-        The value as a Python float, which never widens a float32 array it is multiplied with.
+        The value as a Python float: a product with a float32 array stays float32.
 
     Raises:
         TypeError: If the value is not a number.
-        ValueError: If it is outside the range, infinite or not a number (NaN).
+        ValueError: If it is outside the range, infinite or NaN.
     """
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(f"{name} must be a number, got {value!r}")
-    too_low = value <= low if above else value < low
+    too_low = value <= low if strict else value < low
     if not _is_finite(value) or too_low or value > high:
         raise ValueError(
-            f"{name} must be {_range('a number', low, high, above, unit)}, got {value}"
+            f"{name} must be {_range('a number', low, high, strict, unit)}, got {value}"
         )
     return float(value)
 
 
 def number_attribute(name: str, low: float = -math.inf, high: float = math.inf) -> property:
-    """An attribute of a class that is a number in [low, high], checked whenever it is set."""
+    """An attribute of a class: a number in [low, high], checked at every assignment."""
     private = f"_{name}"
 
     def write(owner: Any, value: float) -> None:
@@ -77,10 +77,10 @@ def whole_number(name: str, value: Any, low: int, high: int | None = None) -> in
 
 
 def one_of(name: str, value: Any, allowed: Collection[Any]) -> Any:
-    """One of the values allowed.
+    """One of the allowed values.
 
     Raises:
-        ValueError: If it is none of them.
+        ValueError: If the value is not one of them.
     """
     if value not in allowed:
         raise ValueError(f"{name} must be one of {', '.join(map(str, allowed))}, got {value!r}")
@@ -88,16 +88,16 @@ def one_of(name: str, value: Any, allowed: Collection[Any]) -> Any:
 
 
 def able(name: str, value: Any, methods: Collection[str], allowed: str) -> Any:
-    """An object with the methods asked for, of whatever class: a user's own will do.
+    """An object with certain methods, of any class, including a user's own.
 
     Args:
         name: Name of the argument, for the message.
-        value: What was given.
-        methods: Names of the methods; "__call__" where the object itself is called.
-        allowed: What is allowed, for the message.
+        value: The argument.
+        methods: Names of the methods; "__call__" if the object itself is called.
+        allowed: Description of what is allowed, for the message.
 
     Raises:
-        TypeError: If a method is missing, or the value is a class and not an object of it.
+        TypeError: If a method is missing, or the value is a class instead of an object.
     """
     if isinstance(value, type):
         raise TypeError(f"{name} must be {allowed}, got the class {value.__name__} itself")
@@ -127,13 +127,13 @@ def _is_finite(value: numbers.Real) -> bool:
         return False
 
 
-def _range(what: str, low: float, high: float, above: bool = False, unit: str = "") -> str:
+def _range(what: str, low: float, high: float, strict: bool = False, unit: str = "") -> str:
     of = f"{what} of {unit}" if unit else what
-    least = f"above {low}" if above else f"of at least {low}"
+    least = f"above {low}" if strict else f"of at least {low}"
     if math.isinf(low) and math.isinf(high):
         return f"{of} that is finite"
     if math.isinf(low):
         return f"{of} of at most {high}"
     if math.isinf(high):
         return f"{of} {least}"
-    return f"{of} {least} and at most {high}" if above else f"{of} in [{low}, {high}]"
+    return f"{of} {least} and at most {high}" if strict else f"{of} in [{low}, {high}]"

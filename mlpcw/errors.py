@@ -1,23 +1,22 @@
-"""Error functions: how far the outputs of a model are from their targets.
+"""Error functions: the distance of a model's outputs from their targets.
 
 An error is called with outputs and targets, both `(batch_size, output_dim)`, and returns the mean
 over the batch. Its `grad` returns the gradient of that mean with respect to the outputs,
-`(batch_size, output_dim)`. Both follow the dtype of the outputs: float64 targets do not widen a
-float32 model.
+`(batch_size, output_dim)`. Both have the dtype of the outputs, whatever that of the targets.
 """
 
 import numpy as np
 
 
 class Error:
-    """What every error has in common; `_value` and `_grad` are what a subclass defines."""
+    """The contract of all errors; a subclass defines `_value` and `_grad`."""
 
     def __call__(self, outputs: np.ndarray, targets: np.ndarray) -> float:
         """Mean error of a batch.
 
         Args:
             outputs: Outputs of the model, `(batch_size, output_dim)`.
-            targets: Target outputs, the same shape.
+            targets: Targets, of the same shape.
 
         Returns:
             The mean over the batch, a scalar of the outputs' dtype.
@@ -67,7 +66,7 @@ class BinaryCrossEntropyError(Error):
 
 
 class BinaryCrossEntropySigmoidError(Error):
-    """Binary cross-entropy of the logistic sigmoid of the outputs, which are any real numbers."""
+    """Binary cross-entropy of the logistic sigmoid of the outputs, which are real numbers."""
 
     def _value(self, outputs: np.ndarray, targets: np.ndarray) -> float:
         # -log sigmoid(y) = log(1 + exp(-y)), written so that no exponential overflows.
@@ -89,7 +88,7 @@ class CrossEntropyError(Error):
 
 
 class CrossEntropySoftmaxError(Error):
-    """Cross-entropy of the softmax of the outputs, which are any real numbers (logits)."""
+    """Cross-entropy of the softmax of the outputs, which are real numbers (logits)."""
 
     def _value(self, outputs: np.ndarray, targets: np.ndarray) -> float:
         shifted = outputs - outputs.max(axis=1, keepdims=True)
@@ -104,12 +103,12 @@ class CrossEntropySoftmaxError(Error):
 
 
 def sigmoid(values: np.ndarray) -> np.ndarray:
-    """Logistic sigmoid, `1 / (1 + exp(-x))`, which overflows nowhere."""
+    """Logistic sigmoid, `1 / (1 + exp(-x))`, without overflow."""
     return 0.5 * (1 + np.tanh(0.5 * values))
 
 
 def softmax(values: np.ndarray) -> np.ndarray:
-    """Softmax over the last axis: positive, and each row sums to 1."""
+    """Softmax over the last axis: positive numbers whose sum is 1."""
     values = as_floats(values)
     probabilities = np.exp(values - values.max(axis=-1, keepdims=True))
     probabilities /= probabilities.sum(axis=-1, keepdims=True)
@@ -117,13 +116,13 @@ def softmax(values: np.ndarray) -> np.ndarray:
 
 
 def as_floats(values: np.ndarray) -> np.ndarray:
-    """The array itself, or whole numbers as float64."""
+    """The array itself, or integers as float64."""
     values = np.asarray(values)
     return values if values.dtype.kind == "f" else values.astype(float)
 
 
 def _fitting(outputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Outputs as floats, and the targets in their dtype, if the shapes agree."""
+    """Outputs as floats and the targets in their dtype, after a check of the shapes."""
     if np.shape(targets) != np.shape(outputs):
         raise ValueError(
             f"targets of shape {np.shape(targets)} do not fit outputs of shape {np.shape(outputs)}:"

@@ -1,8 +1,8 @@
-"""Initialisers: the values that parameters start from.
+"""Initialisers: initial values of parameters.
 
-An initialiser is called with a shape and returns a new float64 array of it. `rng` is a
-`RandomState` or a `Generator`; `None` takes fresh entropy. For the Glorot initialisers the shape is
-that of a weight matrix, `(output_dim, input_dim)`.
+An initialiser is called with a shape and returns a new float64 array of that shape. `rng` is a
+`RandomState` or a `Generator`; `None` takes fresh entropy. The Glorot initialisers take the shape
+of a weight matrix, `(output_dim, input_dim)`.
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ from mlpcw import checks
 
 
 class ConstantInit:
-    """Every value the same, `value`."""
+    """All values equal `value`."""
 
     def __init__(self, value: float) -> None:
         self.value = checks.number("value", value)

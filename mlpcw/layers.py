@@ -466,7 +466,7 @@ class RadialBasisFunctionLayer(Layer):
         grid_dim = checks.whole_number("grid_dim", grid_dim, low=1)
         intervals = [(0.0, 1.0)] if intervals is None else intervals
         for low, high in intervals:
-            checks.number("the end of an interval", high, low=low, above=True)
+            checks.number("the end of an interval", high, low=low, strict=True)
         axes = [np.linspace(low, high, grid_dim) for low, high in intervals]
         # (num_dims, grid_dim ** num_dims): one column a point of the grid
         self.centres = np.array(np.meshgrid(*axes)).reshape(len(intervals), -1)
@@ -517,7 +517,7 @@ class DropoutLayer(StochasticLayer):
         share_across_batch: bool = True,
     ) -> None:
         super().__init__(rng)
-        self.incl_prob = checks.number("incl_prob", incl_prob, low=0, high=1, above=True)
+        self.incl_prob = checks.number("incl_prob", incl_prob, low=0, high=1, strict=True)
         self.share_across_batch = share_across_batch
         self._mask = None
 

@@ -1,8 +1,8 @@
 """Learning rules: how gradients change parameters.
 
-A rule is given the parameter arrays once, with `initialise`, and then a list of gradients in the
-same order at each update. It changes the arrays in place. In the formulas p is a parameter, g its
-gradient, eta the learning rate and m, v the state that the rule keeps for p.
+A rule takes the parameter arrays once, by `initialise`, and a list of gradients in the same order
+for every update. It changes the arrays in place. In the formulas p is a parameter, g its gradient,
+eta the learning rate and m, v the rule's state for p.
 """
 
 from collections.abc import Sequence
@@ -15,10 +15,10 @@ from mlpcw import checks
 class GradientDescentLearningRule:
     """Plain gradient descent, `p -= eta g`.
 
-    The contract of every rule is this class's; the others differ in the formula and their state.
+    This class is the contract of all rules; the others differ in formula and state.
 
     Args:
-        learning_rate: eta, above 0; a scheduler may set 0 too.
+        learning_rate: eta, above 0; a scheduler may set it to 0.
 
     Raises:
         TypeError: If an argument is not a number.
@@ -28,38 +28,38 @@ class GradientDescentLearningRule:
     learning_rate = checks.number_attribute("learning_rate", low=0)
 
     def __init__(self, learning_rate: float = 1e-3) -> None:
-        self.learning_rate = checks.number("learning_rate", learning_rate, low=0, above=True)
+        self.learning_rate = checks.number("learning_rate", learning_rate, low=0, strict=True)
 
     def initialise(self, params: Sequence[np.ndarray]) -> None:
-        """Takes the parameter arrays to update, before the first update.
+        """Takes the parameter arrays, before the first update.
 
         Args:
-            params: Arrays of any shape; they are changed in place from now on.
+            params: Arrays of any shape, to be changed in place.
         """
         self.params = list(params)
         self._make_state()
 
     def _make_state(self) -> None:
-        """Makes the arrays that the rule keeps beside the parameters; here none."""
+        """Allocates the rule's state; here none."""
 
     def reset(self) -> None:
-        """Forgets all earlier updates; the parameters stay as they are."""
+        """Resets the rule's state; the parameters stay the same."""
 
     def update_params(self, grads_wrt_params: Sequence[np.ndarray]) -> None:
         """One update of every parameter, in place.
 
         Args:
-            grads_wrt_params: Gradient of the error with respect to each parameter, in the order
-                and the shapes given to `initialise`.
+            grads_wrt_params: Gradients of the error, in the order and with the shapes of the
+                parameters.
 
         Raises:
-            ValueError: If the gradients are not as many as the parameters, or of other shapes.
+            ValueError: If the number or the shapes of the gradients are wrong.
         """
         for index, grad in self._numbered(grads_wrt_params):
             self.params[index] -= self.learning_rate * grad
 
     def _numbered(self, grads: Sequence[np.ndarray]) -> list[tuple[int, np.ndarray]]:
-        """Each gradient with its index, in the dtype of its parameter."""
+        """Pairs of an index and the gradient, in the dtype of its parameter."""
         if len(grads) != len(self.params):
             raise ValueError(
                 f"grads_wrt_params must have one gradient for each of {len(self.params)}"
@@ -142,7 +142,7 @@ class AdamLearningRule(GradientDescentLearningRule):
         super().__init__(learning_rate)
         self.beta_1 = _decay_rate("beta_1", beta_1)
         self.beta_2 = _decay_rate("beta_2", beta_2)
-        self.epsilon = checks.number("epsilon", epsilon, low=0, above=True)
+        self.epsilon = checks.number("epsilon", epsilon, low=0, strict=True)
 
     def _make_state(self) -> None:
         self.moms_1 = self._zeros()
@@ -176,7 +176,7 @@ class AdaGradLearningRule(GradientDescentLearningRule):
 
     def __init__(self, learning_rate: float = 1e-2, epsilon: float = 1e-8) -> None:
         super().__init__(learning_rate)
-        self.epsilon = checks.number("epsilon", epsilon, low=0, above=True)
+        self.epsilon = checks.number("epsilon", epsilon, low=0, strict=True)
 
     def _make_state(self) -> None:
         self.sum_sq_grads = self._zeros()
@@ -205,7 +205,7 @@ class RMSPropLearningRule(GradientDescentLearningRule):
     ) -> None:
         super().__init__(learning_rate)
         self.beta = _decay_rate("beta", beta)
-        self.epsilon = checks.number("epsilon", epsilon, low=0, above=True)
+        self.epsilon = checks.number("epsilon", epsilon, low=0, strict=True)
 
     def _make_state(self) -> None:
         self.moms_2 = self._zeros()

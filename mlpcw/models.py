@@ -1,7 +1,6 @@
-"""Models: layers in a row.
+"""Models: sequences of layers.
 
-`fprop` returns every activation, inputs first, because the backward pass needs them all; a model
-itself keeps none.
+`fprop` returns all activations, inputs first, for the backward pass; a model keeps none.
 """
 
 from collections.abc import Sequence
@@ -20,7 +19,7 @@ class MultipleLayerModel:
 
     Raises:
         ValueError: If there are no layers.
-        TypeError: If one of them is not a layer.
+        TypeError: If an element is not a layer.
     """
 
     def __init__(self, layers: Sequence[Layer]) -> None:
@@ -33,7 +32,7 @@ class MultipleLayerModel:
 
     @property
     def params(self) -> list[np.ndarray]:
-        """Parameters of all layers in order; the arrays themselves, not copies."""
+        """Parameters of all layers in order; the arrays, not copies."""
         return [param for layer in self._layers_with_parameters() for param in layer.params]
 
     @params.setter
@@ -46,15 +45,15 @@ class MultipleLayerModel:
             layer.params, values = values[:num_params], values[num_params:]
 
     def astype(self, dtype: type) -> "MultipleLayerModel":
-        """Changes all parameters to float32 or float64, in which the model then computes.
+        """Converts all parameters to float32 or float64, the dtype in which the model computes.
 
-        Do this before a learning rule takes the parameters, whose arrays are replaced.
+        This replaces the arrays, so call it before a learning rule takes them.
 
         Returns:
             The model itself.
 
         Raises:
-            ValueError: If the dtype is neither.
+            ValueError: If the dtype is neither float32 nor float64.
         """
         if np.dtype(dtype) not in (np.float32, np.float64):
             raise ValueError(f"dtype must be float32 or float64, got {np.dtype(dtype)}")
@@ -65,12 +64,12 @@ class MultipleLayerModel:
         """Forward propagation through all layers.
 
         Args:
-            inputs: Inputs of the first layer, `(batch_size, ...)`; taken in the dtype of the
+            inputs: Inputs of the first layer, `(batch_size, ...)`; converted to the dtype of the
                 parameters.
-            stochastic: Handed to stochastic layers: whether they draw, as in training.
+            stochastic: Whether stochastic layers draw, as in training.
 
         Returns:
-            The inputs, then the outputs of each layer; the last are the outputs of the model.
+            The inputs, then the outputs of all layers; the last are those of the model.
 
         Raises:
             ValueError: If the shape of the inputs does not fit.
@@ -90,16 +89,16 @@ class MultipleLayerModel:
         """Gradients with respect to all parameters, penalties included.
 
         Args:
-            activations: What `fprop` returned.
-            grads_wrt_outputs: Gradient of a scalar with respect to the outputs, their shape.
+            activations: The result of `fprop`.
+            grads_wrt_outputs: Gradient of a scalar with respect to the outputs, of their shape.
 
         Returns:
-            One new array a parameter, in the order and the shapes of `params`.
+            One new array per parameter, in the order and with the shapes of `params`.
         """
         with_parameters = [isinstance(layer, LayerWithParameters) for layer in self.layers]
         lowest = with_parameters.index(True) if any(with_parameters) else len(self.layers)
         grads = []
-        # Below the lowest layer that has parameters nobody needs a gradient.
+        # No layer below the lowest with parameters needs a gradient.
         for index in range(len(self.layers) - 1, lowest - 1, -1):
             layer, inputs, outputs = self.layers[index], activations[index], activations[index + 1]
             if with_parameters[index]:

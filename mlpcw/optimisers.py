@@ -1,8 +1,9 @@
 """The training loop.
 
-An optimiser ties a model, an error, a learning rule and the data together. One epoch is one pass
-over the training data: forward, gradient of the error, backward, update, for each batch. Statistics
-are taken before the first epoch and after every few, each by one more pass over the data.
+An optimiser connects a model, an error, a learning rule and the data. One epoch is one pass over
+the training data; each batch goes forward, then its error's gradient backward, then the parameters
+are updated (`Optimiser.do_training_epoch`). Statistics take another pass over the data, before the
+first epoch and after every few epochs.
 """
 
 import logging
@@ -29,18 +30,16 @@ class Optimiser:
     Args:
         model: The model to train.
         error: Error to minimise; the penalties of the layers are added to its gradient.
-        learning_rule: Rule for the updates; it takes the model's parameters here. Where the model
-            has other arrays later (set, of another dtype, of another layer), it takes those before
-            the next epoch, and begins anew.
+        learning_rule: Rule for the updates; it takes the model's parameters here. If the model has
+            other arrays later, the rule takes those before the next epoch and loses its state.
         train_dataset: Batches to train on.
         valid_dataset: Batches for statistics, or `None`.
-        data_monitors: Further statistics by name, each `monitor(outputs, targets)`, beside
-            "error".
+        data_monitors: Statistics by name, `monitor(outputs, targets)`, in addition to "error".
         schedulers: Schedulers that run before each epoch.
-        use_stochastic_eval: Whether stochastic layers draw while statistics are taken.
+        use_stochastic_eval: Whether stochastic layers draw during statistics.
 
     Raises:
-        TypeError: If an argument has not the methods that training calls, or a layer has not.
+        TypeError: If an argument or a layer lacks a method that training calls.
     """
 
     def __init__(
@@ -69,9 +68,9 @@ class Optimiser:
         self.schedulers = []
         if schedulers is not None:
             allowed = "a list of schedulers such as ConstantLearningRateScheduler(0.1)"
-            for each in checks.able("schedulers", schedulers, ("__iter__",), allowed):
-                checks.able("schedulers", each, ("update_learning_rule",), allowed)
-                self.schedulers.append(each)
+            for scheduler in checks.able("schedulers", schedulers, ("__iter__",), allowed):
+                checks.able("schedulers", scheduler, ("update_learning_rule",), allowed)
+                self.schedulers.append(scheduler)
         self.use_stochastic_eval = use_stochastic_eval
 
     @property
@@ -98,11 +97,15 @@ class Optimiser:
         value.initialise(self.model.params)
 
     def do_training_epoch(self) -> None:
-        """One pass over the training data, one update a batch."""
+        """One pass over the training data, one update per batch.
+
+        The loop below is the plain step. `mlpcw.fused` does the same updates faster, for models and
+        rules whose formulas it knows.
+        """
         if _has_other_arrays(self.learning_rule, self.model.params):
             self.learning_rule.initialise(self.model.params)
         step = fused.make_step(self.model, self.error, self.learning_rule)
-        if step is not None:  # the same updates, faster
+        if step is not None:
             step.train(self.train_dataset)
             return
         for inputs, targets in self.train_dataset:
@@ -112,10 +115,10 @@ class Optimiser:
             self.learning_rule.update_params(grads_wrt_params)
 
     def eval_monitors(self, dataset: DataProvider, label: str) -> dict[str, float]:
-        """One pass over `dataset` that takes statistics.
+        """Statistics from one pass over `dataset`.
 
         Args:
-            dataset: Batches to evaluate on.
+            dataset: Batches to evaluate.
             label: Appended to the names of the statistics, such as "(train)".
 
         Returns:
@@ -133,11 +136,11 @@ class Optimiser:
         return {key + label: total / dataset.num_batches for key, total in totals.items()}
 
     def get_epoch_stats(self) -> dict[str, float]:
-        """Statistics of the model as it stands.
+        """Statistics of the current model.
 
         Returns:
-            "error(train)" and further monitors, the same with "(valid)" where there are
-            validation data, and "params_penalty".
+            "error(train)" and the other monitors, the same with "(valid)" if there are validation
+            data, and "params_penalty".
         """
         stats = self.eval_monitors(self.train_dataset, "(train)")
         if self.valid_dataset is not None:
@@ -146,7 +149,7 @@ class Optimiser:
         return stats
 
     def log_stats(self, epoch: int, epoch_time: float, stats: Mapping[str, float]) -> None:
-        """Logs the statistics of one epoch, its time in seconds."""
+        """Logs the statistics of one epoch and its time in seconds."""
         values = ", ".join(f"{key}={value:.2e}" for key, value in stats.items())
         logger.info("Epoch %d: %.1fs to complete\n    %s", epoch, epoch_time, values)
 
@@ -157,13 +160,13 @@ class Optimiser:
 
         Args:
             num_epochs: Number of passes over the training data, at least 0.
-            stats_interval: Epochs between statistics, at least 1; -1, which the course's notebooks
-                use, is the same as 1.
+            stats_interval: Epochs between statistics, at least 1; -1, as in the course's notebooks,
+                is 1.
 
         Returns:
-            The statistics, one row before the first epoch and one each interval,
-            `(1 + num_epochs // stats_interval, num_stats)`; the column of each by name; and the
-            seconds it all took.
+            The statistics, one row before the first epoch and one per interval,
+            `(1 + num_epochs // stats_interval, num_stats)`; their columns by name; and the seconds
+            of the whole training.
 
         Raises:
             ValueError: If an argument is out of its range.
@@ -191,7 +194,7 @@ class Optimiser:
 
 
 def _check_layers(layers: Sequence[Layer]) -> None:
-    """Refuses a layer that lacks what the two passes will call."""
+    """Refuses a layer that lacks a method of the two passes."""
     lowest = len(layers)
     for index, layer in enumerate(layers):
         needed = [(Layer, "fprop"), *([(Layer, "bprop")] if index > lowest else [])]
@@ -199,15 +202,17 @@ def _check_layers(layers: Sequence[Layer]) -> None:
             needed.append((LayerWithParameters, "grads_wrt_params"))
             lowest = min(lowest, index)
         for kind, name in needed:
-            # A bound method of the contract, which no subclass and no attribute has replaced.
+            # The method of the base class itself: neither a subclass nor an attribute replaces it.
             if getattr(getattr(layer, name), "__func__", None) is getattr(kind, name):
                 raise TypeError(f"layer {index} of the model must have a {name}, got {layer}")
 
 
 def _has_other_arrays(rule: GradientDescentLearningRule, params: Sequence[np.ndarray]) -> bool:
-    """Whether a rule of the library, or derived from one, changes other arrays than these."""
+    """Whether a rule of the library, or of a subclass, updates other arrays than these."""
     if not isinstance(rule, GradientDescentLearningRule) or not hasattr(rule, "params"):
         return False
-    # Not by identity: a layer of somebody's own may hand out new views of the same memory.
-    places = [[param.__array_interface__ for param in each] for each in (rule.params, params)]
-    return places[0] != places[1]
+    # Not by identity: a user's own layer may return new views of the same memory.
+    updated, current = (
+        [param.__array_interface__ for param in arrays] for arrays in (rule.params, params)
+    )
+    return updated != current

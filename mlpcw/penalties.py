@@ -1,9 +1,8 @@
-"""Penalties on the size of parameters: what regularisation adds to the error.
+"""Penalties: terms that regularisation adds to the error, for the size of the parameters.
 
 A penalty is called with a parameter array and returns a number; its `grad` returns the gradient of
 that number, an array of the parameter's shape and dtype. A coefficient is the report's lambda / n,
-the strength already divided by the size of the training set; zero is legal and switches the
-penalty off.
+the strength divided by the size of the training set; 0 is allowed and switches the penalty off.
 """
 
 import numpy as np
@@ -35,6 +34,11 @@ class L1Penalty:
         """Gradient, `coefficient * sign(w)`, with 0 at the kink w = 0; shape of `parameter`."""
         return self.coefficient * np.sign(parameter)
 
+    @property
+    def slopes(self) -> tuple[float, float]:
+        """`(l1, l2)` in the gradient `l1 sign(w) + l2 w`, which the fused step adds in place."""
+        return self.coefficient, 0.0
+
     def __repr__(self) -> str:
         return f"L1Penalty({self.coefficient})"
 
@@ -63,6 +67,11 @@ class L2Penalty:
         """Gradient, `coefficient * w`; shape of `parameter`."""
         return self.coefficient * parameter
 
+    @property
+    def slopes(self) -> tuple[float, float]:
+        """As `L1Penalty.slopes`."""
+        return 0.0, self.coefficient
+
     def __repr__(self) -> str:
         return f"L2Penalty({self.coefficient})"
 
@@ -71,8 +80,8 @@ class L1L2Penalty:
     """Half of the sum of an L1 and an L2 penalty (report, Part 1, section 2.3).
 
     `(l1_coefficient * sum(abs(w)) + l2_coefficient / 2 * sum(w ** 2)) / 2`. The factor one half is
-    the report's own: each term acts with half the strength that it has alone. The elastic net of
-    Zou and Hastie (2005) has the plain sum.
+    the report's own: it halves the strength of both terms. The elastic net of Zou and Hastie (2005)
+    is the plain sum.
 
     Args:
         l1_coefficient: Strength of the L1 term, the report's lambda_1 / n; at least 0.
@@ -93,15 +102,21 @@ class L1L2Penalty:
     def __call__(self, parameter: np.ndarray) -> float:
         """Value of the penalty of `parameter`, an array of any shape."""
         l1, l2 = self._terms()
-        return 0.5 * (l1(parameter) + l2(parameter))
+        return l1(parameter) + l2(parameter)
 
     def grad(self, parameter: np.ndarray) -> np.ndarray:
         """Gradient, half of the sum of both gradients; shape of `parameter`."""
         l1, l2 = self._terms()
-        return 0.5 * (l1.grad(parameter) + l2.grad(parameter))
+        return l1.grad(parameter) + l2.grad(parameter)
 
     def _terms(self) -> tuple[L1Penalty, L2Penalty]:
-        return L1Penalty(self.l1_coefficient), L2Penalty(self.l2_coefficient)
+        l1, l2 = self.slopes
+        return L1Penalty(l1), L2Penalty(l2)
+
+    @property
+    def slopes(self) -> tuple[float, float]:
+        """As `L1Penalty.slopes`; the one half of the report is here and nowhere else."""
+        return 0.5 * self.l1_coefficient, 0.5 * self.l2_coefficient
 
     def __repr__(self) -> str:
         return f"L1L2Penalty({self.l1_coefficient}, {self.l2_coefficient})"

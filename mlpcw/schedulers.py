@@ -1,7 +1,7 @@
 """Schedulers: hyperparameters of a learning rule that change from epoch to epoch.
 
-A scheduler's `update_learning_rule(learning_rule, epoch_number)` runs before each epoch, the first
-of which is number 0, and sets an attribute of the rule.
+A scheduler's `update_learning_rule(learning_rule, epoch_number)` runs before every epoch, counted
+from 0, and sets an attribute of the rule.
 """
 
 import math
@@ -18,7 +18,7 @@ class ConstantLearningRateScheduler:
     """
 
     def __init__(self, learning_rate: float) -> None:
-        self.learning_rate = checks.number("learning_rate", learning_rate, low=0, above=True)
+        self.learning_rate = checks.number("learning_rate", learning_rate, low=0, strict=True)
 
     def update_learning_rule(
         self, learning_rule: GradientDescentLearningRule, epoch_number: int
@@ -36,9 +36,9 @@ class _DecayingLearningRateScheduler:
 
     def __init__(self, init_learning_rate: float, decay_param: float) -> None:
         self.init_learning_rate = checks.number(
-            "init_learning_rate", init_learning_rate, low=0, above=True
+            "init_learning_rate", init_learning_rate, low=0, strict=True
         )
-        self.decay_param = checks.number("decay_param", decay_param, low=0, above=True)
+        self.decay_param = checks.number("decay_param", decay_param, low=0, strict=True)
 
 
 class ExponentialLearningRateScheduler(_DecayingLearningRateScheduler):
@@ -67,8 +67,8 @@ class ReciprocalMomentumCoefficientScheduler:
     """`max_mom_coeff * (1 - growth_param / (epoch_number + epoch_offset))`.
 
     Args:
-        max_mom_coeff: Momentum coefficient tended to, in [0, 1].
-        growth_param: How slowly it is reached, in [0, epoch_offset].
+        max_mom_coeff: Limit of the momentum coefficient, in [0, 1].
+        growth_param: Slowness of the approach to it, in [0, epoch_offset].
         epoch_offset: Added to the epoch number, at least 1.
 
     Raises:

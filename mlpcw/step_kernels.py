@@ -1,23 +1,22 @@
-"""Loops of the training step that NumPy cannot vectorise, compiled with Numba."""
+"""Element-wise loops of the fused step, compiled with Numba; callers have them in NumPy too.
+
+A call of NumPy costs 1 to 2 us before it computes anything, and a step makes about thirty, on
+arrays of a few thousand numbers. `benchmarks/training.py` prints what each kernel saves.
+"""
 
 import numpy as np
 
 from mlpcw.compiled import kernel
 
-# ---- the training step: what `mlpcw.fused` does besides products of matrices ---------------------
-#
-# NumPy takes 1 to 2 us to begin whatever is asked of it, and a step asks for some thirty things on
-# arrays of a few thousand numbers. benchmarks/training.py prints what each of these earns.
-
 
 @kernel()
 def add_biases(outputs: np.ndarray, biases: np.ndarray, rectify: bool) -> None:
-    """`outputs += biases`, and where `rectify` is set, negative sums become 0.
+    """`outputs += biases`; with `rectify`, `outputs = max(outputs, 0)`.
 
     Args:
         outputs: `(batch_size, num_outputs)`, changed in place.
         biases: `(num_outputs,)`, of the same dtype.
-        rectify: Whether a ReLU follows.
+        rectify: Whether the layer above is a ReLU.
     """
     zero = biases.dtype.type(0)
     for n in range(outputs.shape[0]):
@@ -28,7 +27,7 @@ def add_biases(outputs: np.ndarray, biases: np.ndarray, rectify: bool) -> None:
 
 @kernel()
 def mask(grads: np.ndarray, outputs: np.ndarray) -> None:
-    """Sets `grads` to 0 where the outputs of a ReLU are.
+    """Sets `grads` to 0 where the outputs of a ReLU are 0.
 
     Args:
         grads: `(size,)`, changed in place.
@@ -41,12 +40,12 @@ def mask(grads: np.ndarray, outputs: np.ndarray) -> None:
 
 @kernel(error_model="numpy")
 def softmax_grads(outputs: np.ndarray, targets: np.ndarray, grads: np.ndarray) -> None:
-    """Gradient of the mean cross-entropy of the softmax of `outputs`.
+    """`grads = (softmax(outputs) - targets) / batch_size`, the gradient of the cross-entropy.
 
     Args:
         outputs: `(batch_size, num_classes)`.
         targets: `(batch_size, num_classes)`.
-        grads: Where the gradient goes, `(batch_size, num_classes)`.
+        grads: `(batch_size, num_classes)`, overwritten.
     """
     batch_size = outputs.dtype.type(outputs.shape[0])
     for n in range(outputs.shape[0]):
@@ -63,13 +62,13 @@ def softmax_grads(outputs: np.ndarray, targets: np.ndarray, grads: np.ndarray) -
 def decay(
     moms: np.ndarray, params: np.ndarray, mom_coeff: float, l1: float, l2: float, smallest: float
 ) -> None:
-    """`moms = mom_coeff * moms - (l1 * sign(params) + l2 * params)`; what is tiny becomes 0.
+    """`moms = mom_coeff * moms - (l1 * sign(params) + l2 * params)`; tiny results become 0.
 
     Args:
         moms: Momenta, `(size,)`, changed in place.
         params: Parameters, `(size,)`.
-        mom_coeff, l1, l2: Numbers of their dtype; the last two contain the learning rate.
-        smallest: Magnitudes below this become 0, see `mlpcw.fused`.
+        mom_coeff, l1, l2: Numbers of their dtype; l1 and l2 contain the learning rate.
+        smallest: Magnitudes below this become 0, see `mlpcw.updates.Blas.flush`.
     """
     zero, one = moms.dtype.type(0), moms.dtype.type(1)
     if l1 == zero and l2 == zero:
@@ -92,13 +91,13 @@ def update_biases(
     rate: float,
     grads_wrt_outputs: np.ndarray,
 ) -> None:
-    """One update with momentum of biases without a penalty.
+    """`moms = mom_coeff * moms - rate * grads_wrt_outputs.sum(axis=0)`; `biases += moms`.
 
     Args:
         biases: `(num_outputs,)`, changed in place.
         moms: Their momenta, `(num_outputs,)`, changed in place.
         mom_coeff, rate: Numbers of their dtype.
-        grads_wrt_outputs: `(batch_size, num_outputs)`; the sum over the batch is the gradient.
+        grads_wrt_outputs: `(batch_size, num_outputs)`.
     """
     for i in range(moms.size):
         moms[i] *= mom_coeff

@@ -1,4 +1,4 @@
-"""The errors: value and gradient by three witnesses, large outputs, dtypes, what is refused."""
+"""The errors: value and gradient by three witnesses, large outputs, refusals."""
 
 import math
 
@@ -156,12 +156,6 @@ def test_cross_entropies_agree_with_scikit_learn():
 # ---- what all errors have in common -----------------------------------------------------------
 
 
-def test_whole_numbers_as_outputs_do_not_truncate_targets():
-    outputs, targets = np.array([[1, 2]]), np.array([[0.5, 2.0]])
-    assert SumOfSquaredDiffsError()(outputs, targets) == 0.125
-    np.testing.assert_array_equal(SumOfSquaredDiffsError().grad(outputs, targets), [[0.5, 0.0]])
-
-
 @EVERY_ERROR
 def test_shows_its_name(name):
     error = ERRORS[name][0]
@@ -197,11 +191,6 @@ def test_softmax_error_does_not_overflow():
     np.testing.assert_array_equal(error.grad(LARGE, last), [[1.0, -1.0, 0.0]])
 
 
-def test_softmax_error_does_not_depend_on_a_common_shift():
-    error = CrossEntropySoftmaxError()
-    assert error(REALS + 300, ONE_OF_K) == pytest.approx(error(REALS, ONE_OF_K), rel=1e-12)
-
-
 def test_sigmoid_error_does_not_overflow():
     error, targets = BinaryCrossEntropySigmoidError(), np.array([[0.0, 1.0, 1.0]])
     assert error(LARGE, targets) == pytest.approx(2e4 + math.log(2), rel=1e-14)
@@ -209,17 +198,7 @@ def test_sigmoid_error_does_not_overflow():
 
 
 def test_sigmoid_and_softmax_agree_with_scipy():
-    values = np.linspace(-30, 30, 60).reshape(6, 10)
+    """Softmax is over the last axis."""
+    values = np.linspace(-30, 30, 60).reshape(2, 3, 10)
     np.testing.assert_allclose(sigmoid(values), scipy.special.expit(values), atol=1e-15)
     np.testing.assert_allclose(softmax(values), scipy.special.softmax(values, axis=-1), rtol=1e-12)
-
-
-def test_softmax_is_over_the_last_axis_of_any_number():
-    values = np.random.RandomState(42).normal(size=(2, 3, 4))
-    expected = scipy.special.softmax(values, axis=-1)
-    np.testing.assert_allclose(softmax(values), expected, rtol=1e-12)
-
-
-def test_softmax_of_zeros_starts_at_the_logarithm_of_the_number_of_classes():
-    targets = np.eye(10)
-    assert CrossEntropySoftmaxError()(np.zeros((10, 10)), targets) == pytest.approx(math.log(10))

@@ -23,49 +23,32 @@ RANDOM = {
 EVERY_RANDOM = pytest.mark.parametrize("name", RANDOM)
 
 
-@pytest.mark.parametrize("shape", [(3,), (2, 3), (2, 3, 4, 5)])
+@pytest.mark.parametrize("shape", [3, (3,), (2, 3), (2, 3, 4, 5)])
 def test_constant(shape):
-    values = ConstantInit(0.25)(shape)
-    assert values.shape == shape
+    init = ConstantInit(0.25)
+    init(shape)[...] = 1  # a new array each time
+    values = init(shape)
     assert values.dtype == np.float64
-    assert np.all(values == 0.25)
+    np.testing.assert_array_equal(values, np.full(shape, 0.25), strict=True)
 
 
-def test_constant_makes_a_new_array_each_time():
-    init = ConstantInit(0)
-    init((3,))[...] = 1
-    assert not init((3,)).any()
+def test_uniform_and_normal_draw_what_one_call_draws():
+    draw = np.random.RandomState(SEED)
+    uniform = draw.uniform(-0.5, 2.0, size=(4, 5))
+    normal = draw.normal(1.0, 3.0, size=(4, 5))
+    rng = np.random.RandomState(SEED)
+    np.testing.assert_array_equal(UniformInit(-0.5, 2.0, rng)((4, 5)), uniform)
+    np.testing.assert_array_equal(NormalInit(1.0, 3.0, rng)((4, 5)), normal)
 
 
-def test_constant_takes_a_plain_number_as_a_shape():
-    assert ConstantInit(1.0)(3).shape == (3,)
-
-
-def test_uniform_draws_what_one_call_draws():
-    expected = np.random.RandomState(SEED).uniform(-0.5, 2.0, size=(4, 5))
-    found = UniformInit(-0.5, 2.0, np.random.RandomState(SEED))((4, 5))
-    np.testing.assert_array_equal(found, expected)
-
-
-def test_normal_draws_what_one_call_draws():
-    expected = np.random.RandomState(SEED).normal(1.0, 3.0, size=(4, 5))
-    found = NormalInit(1.0, 3.0, np.random.RandomState(SEED))((4, 5))
-    np.testing.assert_array_equal(found, expected)
-
-
-def test_glorot_uniform_draws_within_its_half_width():
-    """The half width of the runs of 2016, `gain * sqrt(2 / (in + out)) * sqrt(3)`, to the bit."""
-    half_width = 0.5 * (2.0 / (784 + 100)) ** 0.5 * 3.0**0.5
-    expected = np.random.RandomState(SEED).uniform(-half_width, half_width, size=(100, 784))
-    found = GlorotUniformInit(0.5, np.random.RandomState(SEED))((100, 784))
-    np.testing.assert_array_equal(found, expected)
-
-
-def test_glorot_normal_draws_with_its_deviation():
+def test_glorot_draws_with_the_half_width_and_the_deviation_of_its_paper():
+    """`gain * sqrt(2 / (in + out))`, and `sqrt(3)` times that for the half width of 2016."""
     std = 0.5 * (2.0 / (784 + 100)) ** 0.5
-    expected = np.random.RandomState(SEED).normal(0.0, std, size=(100, 784))
-    found = GlorotNormalInit(0.5, np.random.RandomState(SEED))((100, 784))
-    np.testing.assert_array_equal(found, expected)
+    draw, rng = np.random.RandomState(SEED), np.random.RandomState(SEED)
+    uniform = draw.uniform(-std * 3.0**0.5, std * 3.0**0.5, size=(100, 784))
+    np.testing.assert_array_equal(GlorotUniformInit(0.5, rng)((100, 784)), uniform)
+    normal = draw.normal(0.0, std, size=(100, 784))
+    np.testing.assert_array_equal(GlorotNormalInit(0.5, rng)((100, 784)), normal)
 
 
 @pytest.mark.parametrize("init_class", [GlorotUniformInit, GlorotNormalInit])
@@ -113,25 +96,13 @@ def test_a_spread_of_zero_is_legal():
             "shape must be (output_dim, input_dim), got (1, 1, 5, 5)",
         ),
         (lambda: GlorotNormalInit()((5,)), "shape must be (output_dim, input_dim), got (5,)"),
-    ],
-)
-def test_a_value_out_of_range_is_refused(make, message):
-    with pytest.raises(ValueError) as refusal:
-        make()
-    assert str(refusal.value) == message
-
-
-@pytest.mark.parametrize(
-    "make, message",
-    [
         (lambda: ConstantInit("0"), "value must be a number, got '0'"),
         (lambda: UniformInit(None, 1), "low must be a number, got None"),
         (lambda: NormalInit(0, "1"), "std must be a number, got '1'"),
-        (lambda: GlorotUniformInit(np.random.RandomState(1)), "gain must be a number, got"),
-        (lambda: UniformInit(0, 1, rng=1), "rng must be a RandomState, a Generator or None, got 1"),
+        (lambda: GlorotUniformInit(rng=1), "rng must be a RandomState, a Generator or None, got 1"),
     ],
 )
-def test_a_value_of_a_wrong_type_is_refused(make, message):
-    with pytest.raises(TypeError) as refusal:
+def test_a_wrong_argument_is_refused(make, message):
+    with pytest.raises((ValueError, TypeError)) as refusal:
         make()
-    assert str(refusal.value).startswith(message)
+    assert str(refusal.value) == message

@@ -1,4 +1,4 @@
-"""The models: what they hand from layer to layer, and their gradients by three witnesses."""
+"""The models: forward and backward through all layers, and three witnesses of the gradients."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ TARGETS = np.eye(3)[[0, 1, 2, 1, 0]]
 
 
 class RepeatingDropoutLayer(DropoutLayer):
-    """Dropout that draws the same mask every time, so that it is a function."""
+    """Dropout with the same mask every time: a function."""
 
     def fprop(self, inputs, stochastic=True):
         self.rng = np.random.RandomState(71)
@@ -155,28 +155,11 @@ def test_gradients_by_hand():
 # ---- forwards and backwards -------------------------------------------------------------------
 
 
-def test_fprop_returns_the_inputs_and_what_each_layer_makes_of_them():
-    model, inputs = mlp(), images(size=6)
-    activations = model.fprop(inputs)
-    assert len(activations) == len(model.layers) + 1
-    np.testing.assert_array_equal(activations[0], inputs)
-    for layer, below, above in zip(model.layers, activations[:-1], activations[1:], strict=True):
-        np.testing.assert_array_equal(layer.fprop(below), above)
-
-
-def test_gradients_are_in_the_order_and_the_shapes_of_the_parameters():
-    model, inputs = convolutional_network(), images()
-    activations = model.fprop(inputs)
-    grads = model.grads_wrt_params(activations, np.ones((5, 3)))
-    shapes = [(2, 1, 3, 3), (2,), (3, 8), (3,)]
-    assert [grad.shape for grad in grads] == [param.shape for param in model.params] == shapes
-
-
 def test_no_gradient_is_propagated_below_the_lowest_parameters(monkeypatch):
-    """The gradient with respect to the images, a good part of the work, is nobody's need."""
+    """The gradient with respect to the images would be a good part of the work."""
 
     def fail(*_):
-        pytest.fail("a gradient was propagated that nobody needs")
+        pytest.fail("a gradient that is not needed was computed")
 
     model, inputs = convolutional_network(), images()
     for layer in model.layers[:2]:
@@ -202,7 +185,7 @@ def test_stochastic_layers_draw_only_when_told_to():
         assert np.all((activations[1] == 0) | (activations[1] == inputs))
 
 
-def test_a_layer_of_ones_own_is_taken():
+def test_a_user_s_own_layer_is_taken():
     class DoubleLayer(StochasticLayer, LayerWithParameters):
         """Scales its inputs; notes how it is called."""
 
@@ -234,17 +217,12 @@ def test_a_layer_of_ones_own_is_taken():
 # ---- parameters -------------------------------------------------------------------------------
 
 
-def test_params_are_those_of_the_layers_in_order():
-    model = mlp()
-    affine = model.layers[::2]
-    expected = [param for layer in affine for param in layer.params]
-    assert all(a is b for a, b in zip(model.params, expected, strict=True))
-
-
-def test_params_may_be_set():
+def test_params_are_those_of_the_layers_and_may_be_set():
     model, other = mlp(seed=76), mlp(seed=77)
+    expected = [param for layer in other.layers[::2] for param in layer.params]
+    assert all(a is b for a, b in zip(other.params, expected, strict=True))
     model.params = other.params
-    assert all(a is b for a, b in zip(model.params, other.params, strict=True))
+    assert all(a is b for a, b in zip(model.params, expected, strict=True))
     inputs = images(size=6)
     np.testing.assert_array_equal(model.fprop(inputs)[-1], other.fprop(inputs)[-1])
 
@@ -263,14 +241,6 @@ def test_params_of_another_shape_are_refused():
         model.params = model.params[::-1]
 
 
-def test_params_penalty_is_the_sum_over_the_layers():
-    penalty = L2Penalty(0.5)
-    model = mlp(penalty)
-    expected = sum(penalty(layer.weights) for layer in model.layers[::2])
-    assert model.params_penalty() == pytest.approx(expected, rel=1e-14)
-    assert mlp().params_penalty() == 0
-
-
 def test_astype_changes_the_precision_and_returns_the_model():
     model = mlp()
     before = model.params
@@ -279,7 +249,8 @@ def test_astype_changes_the_precision_and_returns_the_model():
     for param, old in zip(model.params, before, strict=True):
         np.testing.assert_array_equal(param, old.astype(np.float32))
     assert model.fprop(images(size=6))[-1].dtype == np.float32
-    assert model.astype("float64").fprop(images(size=6))[-1].dtype == np.float64
+    activations = model.astype("float64").fprop(images(size=6).astype(np.float32))
+    assert {activation.dtype for activation in activations} == {np.dtype(np.float64)}
 
 
 @pytest.mark.parametrize("dtype", [int, np.float16, complex, bool])
@@ -289,11 +260,6 @@ def test_another_precision_is_refused(dtype):
     assert str(refusal.value) == f"dtype must be float32 or float64, got {np.dtype(dtype)}"
 
 
-def test_float32_inputs_meet_float64_parameters_in_float64():
-    activations = mlp().fprop(images(size=6).astype(np.float32))
-    assert {activation.dtype for activation in activations} == {np.dtype(np.float64)}
-
-
 # ---- single layers, and what is refused -------------------------------------------------------
 
 
@@ -301,14 +267,10 @@ def test_a_single_layer_model_is_its_layer():
     layer = AffineLayer(6, 3, weights_penalty=L1Penalty(0.5))
     model, inputs = SingleLayerModel(layer), images(size=6)
     assert model.layer is layer
-    activations = model.fprop(inputs)
-    assert len(activations) == 2
-    np.testing.assert_array_equal(activations[1], layer.fprop(inputs))
-    for grad, expected in zip(
-        model.grads_wrt_params(activations, np.ones((5, 3))),
-        layer.grads_wrt_params(inputs, np.ones((5, 3))),
-        strict=True,
-    ):
+    _, outputs = activations = model.fprop(inputs)
+    np.testing.assert_array_equal(outputs, layer.fprop(inputs))
+    found = model.grads_wrt_params(activations, np.ones((5, 3)))
+    for grad, expected in zip(found, layer.grads_wrt_params(inputs, np.ones((5, 3))), strict=True):
         np.testing.assert_array_equal(grad, expected)
     assert model.params_penalty() == layer.params_penalty()
 
@@ -325,11 +287,6 @@ def test_what_is_no_layer_is_refused(wrong):
     assert str(refusal.value) == f"layers must hold layers only, got {wrong!r}"
     with pytest.raises(TypeError, match="layers must be a list of layers, got ReluLayer"):
         MultipleLayerModel(ReluLayer())
-
-
-def test_inputs_of_a_wrong_shape_are_refused():
-    with pytest.raises(ValueError, match=r"inputs of shape \(5, 7\) do not fit AffineLayer"):
-        mlp().fprop(images(size=7))
 
 
 def test_shows_its_layers():

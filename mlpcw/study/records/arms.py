@@ -65,7 +65,7 @@ class Augmentation:
     def __post_init__(self) -> None:
         checks.one_of("augmentation", self.kind, AUGMENTATIONS)
         checks.number("fraction", self.fraction, low=0, high=1)
-        checks.number("sigma", self.sigma, low=0, above=True, unit="pixels")
+        checks.number("sigma", self.sigma, low=0, strict=True, unit="pixels")
         checks.number("alpha", self.alpha, low=0)
 
 
@@ -157,7 +157,7 @@ class Arm:
         for hidden_dim in self.hidden_dims:
             checks.whole_number("hidden_dims", hidden_dim, low=1)
         checks.number("weights_gain", self.weights_gain, low=0)
-        checks.number("learning_rate", self.learning_rate, low=0, above=True)
+        checks.number("learning_rate", self.learning_rate, low=0, strict=True)
         checks.number("mom_coeff", self.mom_coeff, low=0, high=1)
         checks.one_of("dtype", self.dtype, ("float32", "float64"))
 

@@ -1,0 +1,1 @@
+"""Data sets: images in three splits, how MNIST gets here, and batches."""
