@@ -197,7 +197,7 @@ def albumentations_ways():
 def torch_ways():
     torch = importlib.import_module("torch")
     torch.set_num_threads(1)
-    blur = augmenters._blur_matrix(SIDE, SIGMA, np.float64)
+    blur = augmenters.fields._blur_matrix(SIDE, SIGMA, np.float64)
 
     def distort(images, noise):
         images, matrix = torch.from_numpy(images), torch.tensor(blur, dtype=noise.dtype)
@@ -243,15 +243,12 @@ def own_ways():
 
         return Other(name, work, run, check, to_reach=None, dtypes=dtypes)
 
-    def at_once(num_images):
-        return [slice(num_images)]
-
     numpy = (compiled, "enabled", lambda: False)
     return [
         *(without("no kernels", work, *numpy) for work in OURS),
-        *(without("no blocks", w, augmenters, "_blocks", at_once) for w in (DISTORTION, SHIFT)),
+        without("no blocks", DISTORTION, augmenters, "BLOCK", 2**31),
         without(
-            *("draws of float32", DISTORTION, augmenters, "_random_fields", plain_fields),
+            *("draws of float32", DISTORTION, augmenters.fields, "random_fields", plain_fields),
             dtypes=("float32",),
         ),
     ]

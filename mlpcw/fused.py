@@ -8,7 +8,7 @@ same is done for a whole model at once, which allows what no layer can do alone:
   to its outputs.
 * A ReLU overwrites the outputs of the affine layer below, and the gradients on their way back.
 * Activations and gradients of affine layers are allocated once for each batch size.
-* What remains of small things is compiled (`mlpcw.kernels`), where a compiler is there.
+* What remains of small things is compiled (`mlpcw.step_kernels`), where a compiler is there.
 
 `benchmarks/training.py` measures what that earns. The general path is taken wherever a model or a
 rule is not known here, subclasses included, and its formulas remain the reference.

@@ -28,12 +28,12 @@ from mlpcw import (
     data_providers,
     errors,
     fused,
-    layers,
     learning_rules,
     optimisers,
     penalties,
     step_kernels,
 )
+from mlpcw.layers import SigmoidLayer, affine, convolutional, parameters
 from mlpcw.study.records.arms import Penalty
 from mlpcw.study.runs import set_up as training
 
@@ -61,7 +61,7 @@ def augmented(augmenter):
 # Module, changes of its source, and a test that must fail with them.
 MUTANTS = {
     "kernel gradient from the first image only": (
-        layers,
+        convolutional,
         [
             (
                 "return conv.grad_kernels(inputs, grads_wrt_outputs)",
@@ -89,17 +89,22 @@ MUTANTS = {
     },
     **{
         f"kernels not flipped, {method}": (
-            conv,
-            [
-                ("return kernels[:, :, ::-1, ::-1]", "return kernels"),
+            module,
+            [change],
+            lambda method=method: test_conv.test_small_case_by_hand(method),
+        )
+        for method in test_conv.METHODS
+        for module, change in [
+            (
+                conv.loop,
                 (
                     'convolve2d(inputs[b, c], kernels[o, c], mode="valid")',
                     'convolve2d(inputs[b, c], kernels[o, c, ::-1, ::-1], mode="valid")',
                 ),
-            ],
-            lambda method=method: test_conv.test_small_case_by_hand(method),
-        )
-        for method in test_conv.METHODS
+            )
+            if method == "loop"
+            else (conv.shapes, ("return kernels[:, :, ::-1, ::-1]", "return kernels"))
+        ]
     },
     "1/N missing in the gradient of the error": (
         errors,
@@ -117,12 +122,12 @@ MUTANTS = {
         lambda: test_compiled.test_softmax_gradient_by_hand(in_plain_python),
     ),
     "gradient of the penalty left out": (
-        layers,
+        parameters,
         [("grad += penalty.grad(param)", "pass")],
         test_layers.test_penalties_by_hand,
     ),
     "gradient of the penalty left out, in the model": (
-        layers,
+        parameters,
         [("grad += penalty.grad(param)", "pass")],
         test_models.test_gradients_by_hand,
     ),
@@ -132,7 +137,7 @@ MUTANTS = {
         one_step,
     ),
     "penalty on biases, too": (
-        layers,
+        affine,
         [
             (
                 "= weights_penalty\n        self.biases_penalty = biases_penalty",
@@ -293,7 +298,7 @@ def test_a_mutant_is_undone():
     assert errors.sigmoid(np.zeros(1)) == 0.5
     with mutation.mutated(errors, ("return 0.5 * (1 +", "return 0.5 * (3 +")):
         assert errors.sigmoid(np.zeros(1)) == 1.5
-        assert layers.SigmoidLayer().fprop(np.zeros(1)) == 1.5
+        assert SigmoidLayer().fprop(np.zeros(1)) == 1.5
     assert errors.sigmoid(np.zeros(1)) == 0.5
 
 
