@@ -302,13 +302,6 @@ def test_multiple_layer_models_softmax_as_layer_or_in_the_error(data):
     np.testing.assert_allclose(curves[0], curves[1], rtol=1e-9)
 
 
-def test_multiple_layer_models_deep(data):
-    rng = data[0]
-    model = three_layers(rng, SigmoidLayer)
-    assert [layer.weights.shape for layer in model.layers[::2]] == [(30, 784), (30, 30), (10, 30)]
-    trains(model, data, GradientDescentLearningRule(0.5), num_epochs=5)
-
-
 def test_multiple_layer_models_back_propagation_by_parts(data):
     """One batch by hand: forwards layer by layer, backwards, and the model agrees."""
     rng, train_data, _ = data
@@ -486,31 +479,25 @@ def test_regularisation_augmented_data(digits_for_mnist):
 
 
 @pytest.mark.parametrize(
-    "scheduler",
+    "rule, schedulers",
     [
-        ConstantLearningRateScheduler(0.2),
-        ExponentialLearningRateScheduler(0.5, 3.0),
-        ReciprocalLearningRateScheduler(0.5, 3.0),
-        ReciprocalMomentumCoefficientScheduler(0.9, 1.0, 2.0),
+        (GradientDescentLearningRule(0.5), []),
+        (NesterovMomentumLearningRule(learning_rate=0.05, mom_coeff=0.9), []),
+        (AdamLearningRule(learning_rate=0.005), []),
+        (AdaGradLearningRule(learning_rate=0.05), []),
+        (RMSPropLearningRule(learning_rate=0.005), []),
+        (GradientDescentLearningRule(0.1), [ConstantLearningRateScheduler(0.2)]),
+        (GradientDescentLearningRule(0.1), [ExponentialLearningRateScheduler(0.5, 3.0)]),
+        (GradientDescentLearningRule(0.1), [ReciprocalLearningRateScheduler(0.5, 3.0)]),
+        (MomentumLearningRule(0.1, 0), [ReciprocalMomentumCoefficientScheduler(0.9, 1.0, 2.0)]),
     ],
 )
-def test_coursework_schedules(data, scheduler):
-    rule = MomentumLearningRule(0.1, 0.0)
-    trains(three_layers(data[0], SigmoidLayer), data, rule, num_epochs=5, schedulers=[scheduler])
-    assert (rule.learning_rate, rule.mom_coeff) != (0.1, 0.0)
-
-
-@pytest.mark.parametrize(
-    "learning_rule",
-    [
-        NesterovMomentumLearningRule(learning_rate=0.05, mom_coeff=0.9),
-        AdamLearningRule(learning_rate=0.005),
-        AdaGradLearningRule(learning_rate=0.05),
-        RMSPropLearningRule(learning_rate=0.005),
-    ],
-)
-def test_coursework_adaptive_learning_rules(data, learning_rule):
-    trains(three_layers(data[0], SigmoidLayer), data, learning_rule, num_epochs=5)
+def test_coursework_learning_rules_and_schedules(data, rule, schedulers):
+    model = three_layers(data[0], SigmoidLayer)
+    trains(model, data, rule, num_epochs=5, schedulers=schedulers)
+    if schedulers:
+        assert (rule.learning_rate, getattr(rule, "mom_coeff", 0)) != (0.1, 0)
+    assert [layer.weights.shape for layer in model.layers[::2]] == [(30, 784), (30, 30), (10, 30)]
 
 
 def test_coursework_rule_and_scheduler_of_ones_own(data):

@@ -223,84 +223,29 @@ class FixedDraws(np.random.RandomState):
         return np.broadcast_to([0.2, 0.5, 0.9], size).copy()
 
 
-LN2, LN3, LN5 = map(math.log, (2, 3, 5))
-E = math.exp(-1)
-# Layer, inputs, outputs, gradients with respect to outputs, and to inputs.
+LN2, LN3, LN5, E = *map(math.log, (2, 3, 5)), math.exp(-1)
+POINTS = RadialBasisFunctionLayer(2, [(0.0, 2.0)])  # at 0 and 2, scale 1
+COLUMN, POOL, SOFTMAX = ReshapeLayer((2, 1)), MaxPooling2DLayer(2), SoftmaxLayer()
+SOFTMAX_3D, POOLED = [[[0.75, -0.75]], [[1, -1]]], [[[[0, 5, 7, 0], [0, 0, 0, 0]]]]
+DROPOUT = DropoutLayer(FixedDraws(), incl_prob=0.5)
+# Layer, inputs, outputs, gradients with respect to outputs, and to inputs. Of equal maxima the
+# first, in reading order, takes the gradient.
 WORKED = [
-    (
-        ReshapeLayer((1, 2, 2)),
-        [[1, 2, 3, 4], [5, 6, 7, 8]],
-        [[[[1, 2], [3, 4]]], [[[5, 6], [7, 8]]]],
-        [[[[10, 20], [30, 40]]], [[[50, 60], [70, 80]]]],
-        [[10, 20, 30, 40], [50, 60, 70, 80]],
-    ),
+    (COLUMN, [[1, 2], [3, 4]], [[[1], [2]], [[3], [4]]], [[[5], [6]]] * 2, [[5, 6]] * 2),
     (ReshapeLayer(), [[[1, 2], [3, 4]]], [[1, 2, 3, 4]], [[5, 6, 7, 8]], [[[5, 6], [7, 8]]]),
     (SigmoidLayer(), [[0, LN3]], [[0.5, 0.75]], [[4, 16]], [[1, 3]]),
     (ReluLayer(), [[-2, 0, 3]], [[0, 0, 3]], [[5, 6, 7]], [[0, 0, 7]]),
     (TanhLayer(), [[0, LN2]], [[0, 0.6]], [[1, 10]], [[1, 6.4]]),
-    (
-        SoftmaxLayer(),
-        [[0, LN2, LN5]],
-        [[1 / 8, 2 / 8, 5 / 8]],
-        [[8, 0, 0]],
-        [[7 / 8, -2 / 8, -5 / 8]],
-    ),
-    (  # over the last axis of three
-        SoftmaxLayer(),
-        [[[0, LN3], [0, 0]]],
-        [[[1 / 4, 3 / 4], [1 / 2, 1 / 2]]],
-        [[[4, 0], [0, 4]]],
-        [[[3 / 4, -3 / 4], [-1, 1]]],
-    ),
-    (  # points at 0 and 2, scale 1
-        RadialBasisFunctionLayer(2, [(0.0, 2.0)]),
-        [[1], [0]],
-        [[E, E], [1, E**4]],
-        [[1, 0], [0, 1]],
-        [[-2 * E], [4 * E**4]],
-    ),
-    (  # flat inputs, as a notebook hands them over for one dimension
-        RadialBasisFunctionLayer(2, [(0.0, 2.0)]),
-        [1, 0],
-        [[E, E], [1, E**4]],
-        [[1, 0], [0, 1]],
-        [-2 * E, 4 * E**4],
-    ),
-    (
-        DropoutLayer(FixedDraws(), incl_prob=0.5),
-        [[1, 2, 3], [4, 5, 6]],
-        [[1, 0, 0], [4, 0, 0]],
-        [[10, 20, 30], [40, 50, 60]],
-        [[10, 0, 0], [40, 0, 0]],
-    ),
-    (
-        MaxPoolingLayer(2),
-        [[1, 3, 2, -2], [5, -1, -4, -3]],
-        [[3, 2], [5, -3]],
-        [[1, 2], [3, 4]],
-        [[0, 1, 2, 0], [3, 0, 0, 4]],
-    ),
-    (  # the first of equal maxima
-        MaxPoolingLayer(3),
-        [[2, 2, 1, 0, 3, 3]],
-        [[2, 3]],
-        [[5, 7]],
-        [[5, 0, 0, 0, 7, 0]],
-    ),
-    (
-        MaxPooling2DLayer(2),
-        [[[[1, 5, -7, -8], [3, 4, -5, -6]]]],
-        [[[[5, -5]]]],
-        [[[[7, 8]]]],
-        [[[[0, 7, 0, 0], [0, 0, 8, 0]]]],
-    ),
-    (  # the first of equal maxima in reading order: along the row, then down
-        MaxPooling2DLayer(2),
-        [[[[0, 2, 4, 4], [2, 2, 4, 4]]]],
-        [[[[2, 4]]]],
-        [[[[5, 7]]]],
-        [[[[0, 5, 7, 0], [0, 0, 0, 0]]]],
-    ),
+    (SOFTMAX, [[0, LN2, LN5]], [[0.125, 0.25, 0.625]], [[8, 0, 0]], [[0.875, -0.25, -0.625]]),
+    (SOFTMAX, [[[0, LN3]], [[0, 0]]], [[[0.25, 0.75]], [[0.5] * 2]], [[[4, 0]]] * 2, SOFTMAX_3D),
+    (POINTS, [[1], [0]], [[E, E], [1, E**4]], [[1, 0], [0, 1]], [[-2 * E], [4 * E**4]]),
+    (POINTS, [1, 0], [[E, E], [1, E**4]], [[1, 0], [0, 1]], [-2 * E, 4 * E**4]),
+    (DROPOUT, [[1, 2, 3], [4, 5, 6]], [[1, 0, 0], [4, 0, 0]], [[7, 8, 9]] * 2, [[7, 0, 0]] * 2),
+    (MaxPoolingLayer(2), [[1, 3, 2, -2, -1, -3]], [[3, 2, -1]], [[4, 5, 6]], [[0, 4, 5, 0, 6, 0]]),
+    (MaxPoolingLayer(3), [[2, 2, 1, 0, 3, 3]], [[2, 3]], [[5, 7]], [[5, 0, 0, 0, 7, 0]]),
+    (POOL, [[[[1, 5], [3, 4]]]], [[[[5]]]], [[[[7]]]], [[[[0, 7], [0, 0]]]]),
+    (POOL, [[[[-7, -8], [-5, -6]]]], [[[[-5]]]], [[[[8]]]], [[[[0, 0], [8, 0]]]]),
+    (POOL, [[[[0, 2, 4, 4], [2, 2, 4, 4]]]], [[[[2, 4]]]], [[[[5, 7]]]], POOLED),
 ]
 
 
