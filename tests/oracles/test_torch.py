@@ -228,12 +228,8 @@ TINY = 1e-300
 RULES = {
     GradientDescentLearningRule(0.1): (torch.optim.SGD, {}),
     MomentumLearningRule(0.1, 0.9): (torch.optim.SGD, {"momentum": 0.9}),
-    NesterovMomentumLearningRule(0.1, 0.9): (
-        *(torch.optim.SGD, {"momentum": 0.9, "nesterov": True}),
-    ),
-    AdamLearningRule(0.1, 0.8, 0.95, TINY): (
-        *(torch.optim.Adam, {"betas": (0.8, 0.95), "eps": TINY}),
-    ),
+    NesterovMomentumLearningRule(0.1, 0.9): (torch.optim.SGD, {"momentum": 0.9, "nesterov": True}),
+    AdamLearningRule(0.1, 0.8, 0.95, TINY): (torch.optim.Adam, {"betas": (0.8, 0.95), "eps": TINY}),
     AdaGradLearningRule(0.1, TINY): (torch.optim.Adagrad, {"eps": TINY}),
     RMSPropLearningRule(0.1, 0.8, TINY): (torch.optim.RMSprop, {"alpha": 0.8, "eps": TINY}),
 }
