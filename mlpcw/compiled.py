@@ -1,13 +1,12 @@
-"""The few loops for which NumPy has no fast words, written out and compiled by Numba.
+"""Loops that NumPy cannot vectorise are compiled with Numba: the switch and the decorator.
 
-Everything here is plain Python over plain numbers and arrays: it runs, slowly, without a compiler.
-Nothing else of the library needs this module. Who uses a kernel asks `enabled()` first and has a
-way of its own in NumPy for where the answer is no: where Numba is not installed, or where the
-environment variable `MLPCW_COMPILED` is 0.
+A kernel is plain Python over numbers and arrays, beside the NumPy code that it replaces. Callers
+check `enabled()` and fall back to NumPy, if Numba is not installed or if the environment variable
+`MLPCW_COMPILED` is 0.
 
-A kernel is compiled when it is first called, for the dtype that it is called with. That takes
-seconds, is said once on the terminal, and is kept on disk for all later processes; where nothing
-can be kept, that is said instead. Importing this module does not load Numba.
+A kernel is compiled at its first call, for the dtype of its arguments. That takes seconds, is
+announced once on the terminal, and is cached on disk for later processes; if nothing can be cached,
+that is announced instead. Importing this module does not load Numba.
 """
 
 import contextlib
@@ -19,12 +18,12 @@ from collections.abc import Callable
 from typing import Any
 
 SWITCH = "MLPCW_COMPILED"
-"""Environment variable; "0" leaves all compiled kernels out."""
+"""Environment variable; "0" switches all compiled kernels off."""
 
 
 @functools.cache
 def enabled() -> bool:
-    """Whether kernels are compiled here: Numba is installed, and not switched off."""
+    """Whether kernels are compiled: Numba is installed and not switched off."""
     return os.environ.get(SWITCH, "1") != "0" and importlib.util.find_spec("numba") is not None
 
 
@@ -32,8 +31,8 @@ def kernel(**options: Any) -> Callable[[Callable], Callable]:
     """Decorates a kernel: Numba compiles it at its first call.
 
     Args:
-        **options: As of `numba.njit`. Without `fastmath` a kernel does the arithmetic as it is
-            written, in that order, and gives the same numbers as NumPy.
+        **options: As for `numba.njit`. Without `fastmath` a kernel computes in the order in which
+            it is written, and gives the same numbers as NumPy.
     """
 
     def decorate(kernel: Callable) -> Callable:
@@ -44,7 +43,7 @@ def kernel(**options: Any) -> Callable[[Callable], Callable]:
             nonlocal dispatcher
             if dispatcher is None:
                 dispatcher = _numba().njit(**options)(kernel)
-                if dispatcher is not kernel:  # it is, where NUMBA_DISABLE_JIT is set
+                if dispatcher is not kernel:  # it is if NUMBA_DISABLE_JIT is set
                     _keep(dispatcher)
             return dispatcher(*args)
 
@@ -76,7 +75,7 @@ _told: set[str] = set()
 
 def _tell_once(topic: str, sentence: str) -> None:
     if topic not in _told and sys.__stderr__ is not None:
-        # Not sys.stderr: in a notebook that would become part of the page.
+        # Not sys.stderr: a notebook shows that on its page.
         print(f"mlpcw: {sentence}", file=sys.__stderr__, flush=True)
     _told.add(topic)
 
@@ -90,10 +89,10 @@ def _tell_that_nothing_is_kept(problem: Exception) -> None:
 
 
 def _keep(dispatcher: Any) -> None:
-    """Lets Numba keep what it compiles on disk, but do without where that fails.
+    """Lets Numba cache on disk what it compiles, and ignores a cache that fails.
 
-    Numba itself gives up, and with it the training, where no folder can be written to, the disk is
-    full or a file of its cache is damaged.
+    By itself Numba raises, and stops the training, if no folder can be written to, the disk is full
+    or a file of its cache is damaged.
     """
     try:
         dispatcher.enable_caching()
@@ -106,7 +105,7 @@ def _keep(dispatcher: Any) -> None:
     def load_overload(*args: Any) -> Any:
         try:
             return load(*args)
-        except Exception:  # whatever becomes of damaged bytes: they are compiled and kept anew
+        except Exception:  # damaged bytes can raise anything: compile and cache again
             with contextlib.suppress(OSError):
                 cache.flush()
             return None

@@ -13,8 +13,8 @@ end; those of a `--long` run that has passed are kept in `results/trust/`.
 import collections
 import inspect
 import os
+import sys
 import time
-import types
 
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[name] = "1"  # before NumPy is loaded, which counts them then
@@ -26,7 +26,7 @@ import support  # noqa: E402
 import witnesses  # noqa: E402
 from runs import Inline, forged  # noqa: E402
 
-from mlpcw import compiled, kernels, mnist, step_kernels  # noqa: E402
+from mlpcw import compiled, mnist  # noqa: E402
 from mlpcw.study.runs import sweep as runner  # noqa: E402
 
 hypothesis.settings.register_profile(
@@ -132,10 +132,10 @@ def each_way(request, monkeypatch):
     if request.param == "compiled" and not compiled.enabled():
         pytest.skip("no compiler")
     if request.param == "as written":
-        for module in (kernels, step_kernels):
-            for name, kernel in vars(module).items():
-                if kernel.__class__ is types.FunctionType and kernel.__module__ == module.__name__:
-                    monkeypatch.setattr(module, name, inspect.unwrap(kernel))
+        for module in [m for name, m in sys.modules.items() if name.startswith("mlpcw.")]:
+            for name, function in list(vars(module).items()):
+                if support.is_kernel(function):
+                    monkeypatch.setattr(module, name, inspect.unwrap(function))
     monkeypatch.setattr(compiled, "enabled", lambda: request.param != "NumPy")
 
 

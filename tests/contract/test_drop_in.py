@@ -13,8 +13,7 @@ from collections import OrderedDict
 import numpy as np
 import pytest
 
-import mlpcw.initialisers as init
-import mlpcw.layers as layers
+from mlpcw import layers
 from mlpcw.data_providers import (
     AugmentedMNISTDataProvider,
     DataProvider,
@@ -38,14 +37,12 @@ from mlpcw.layers import (
     AffineLayer,
     ConvolutionalLayer,
     DropoutLayer,
-    Layer,
     MaxPoolingLayer,
     RadialBasisFunctionLayer,
     ReluLayer,
     ReshapeLayer,
     SigmoidLayer,
     SoftmaxLayer,
-    StochasticLayer,
     TanhLayer,
 )
 from mlpcw.learning_rules import (
@@ -111,10 +108,10 @@ COURSE = {
         WITH_PARAMETERS,
     ),
     "layers.ReshapeLayer": ("output_shape=None", "layers.Layer", LAYER),
-    "layers.SigmoidLayer": ("", "layers.Layer", LAYER),
-    "layers.ReluLayer": ("", "layers.Layer", LAYER),
-    "layers.TanhLayer": ("", "layers.Layer", LAYER),
-    "layers.SoftmaxLayer": ("", "layers.Layer", LAYER),
+    **{
+        f"layers.{name}Layer": ("", "layers.Layer", LAYER)
+        for name in ("Sigmoid", "Relu", "Tanh", "Softmax")
+    },
     "layers.RadialBasisFunctionLayer": ("grid_dim, intervals=None", "layers.Layer", LAYER),
     "layers.DropoutLayer": (
         "rng=None, incl_prob=0.5, share_across_batch=True",
@@ -124,58 +121,44 @@ COURSE = {
     "layers.MaxPoolingLayer": ("pool_size=2", "layers.Layer", LAYER),
     "penalties.L1Penalty": ("coefficient", None, PENALTY),
     "penalties.L2Penalty": ("coefficient", None, PENALTY),
-    "errors.SumOfSquaredDiffsError": ("", None, ERROR),
-    "errors.BinaryCrossEntropyError": ("", None, ERROR),
-    "errors.BinaryCrossEntropySigmoidError": ("", None, ERROR),
-    "errors.CrossEntropyError": ("", None, ERROR),
-    "errors.CrossEntropySoftmaxError": ("", None, ERROR),
+    **{
+        f"errors.{name}Error": ("", None, ERROR)
+        for name in (
+            *("SumOfSquaredDiffs", "BinaryCrossEntropy", "BinaryCrossEntropySigmoid"),
+            *("CrossEntropy", "CrossEntropySoftmax"),
+        )
+    },
     "initialisers.ConstantInit": ("value", None, INITIALISER),
     "initialisers.UniformInit": ("low, high, rng=None", None, INITIALISER),
     "initialisers.NormalInit": ("mean, std, rng=None", None, INITIALISER),
     "initialisers.GlorotUniformInit": ("gain=1.0, rng=None", None, INITIALISER),
     "initialisers.GlorotNormalInit": ("gain=1.0, rng=None", None, INITIALISER),
     "learning_rules.GradientDescentLearningRule": ("learning_rate=0.001", None, RULE),
-    "learning_rules.MomentumLearningRule": (
-        "learning_rate=0.001, mom_coeff=0.9",
-        "learning_rules.GradientDescentLearningRule",
-        RULE,
-    ),
-    "learning_rules.NesterovMomentumLearningRule": (
-        "learning_rate=0.001, mom_coeff=0.9",
-        "learning_rules.GradientDescentLearningRule",
-        RULE,
-    ),
-    "learning_rules.AdamLearningRule": (
-        "learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-08",
-        "learning_rules.GradientDescentLearningRule",
-        RULE,
-    ),
-    "learning_rules.AdaGradLearningRule": (
-        "learning_rate=0.01, epsilon=1e-08",
-        "learning_rules.GradientDescentLearningRule",
-        RULE,
-    ),
-    "learning_rules.RMSPropLearningRule": (
-        "learning_rate=0.001, beta=0.9, epsilon=1e-08",
-        "learning_rules.GradientDescentLearningRule",
-        RULE,
-    ),
-    "schedulers.ConstantLearningRateScheduler": ("learning_rate", None, SCHEDULER),
-    "schedulers.ExponentialLearningRateScheduler": (
-        "init_learning_rate, decay_param",
-        None,
-        SCHEDULER,
-    ),
-    "schedulers.ReciprocalLearningRateScheduler": (
-        "init_learning_rate, decay_param",
-        None,
-        SCHEDULER,
-    ),
-    "schedulers.ReciprocalMomentumCoefficientScheduler": (
-        "max_mom_coeff=0.99, growth_param=3.0, epoch_offset=5.0",
-        None,
-        SCHEDULER,
-    ),
+    **{
+        f"learning_rules.{name}LearningRule": (
+            options,
+            "learning_rules.GradientDescentLearningRule",
+            RULE,
+        )
+        for name, options in {
+            "Momentum": "learning_rate=0.001, mom_coeff=0.9",
+            "NesterovMomentum": "learning_rate=0.001, mom_coeff=0.9",
+            "Adam": "learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-08",
+            "AdaGrad": "learning_rate=0.01, epsilon=1e-08",
+            "RMSProp": "learning_rate=0.001, beta=0.9, epsilon=1e-08",
+        }.items()
+    },
+    **{
+        f"schedulers.{name}Scheduler": (options, None, SCHEDULER)
+        for name, options in {
+            "ConstantLearningRate": "learning_rate",
+            "ExponentialLearningRate": "init_learning_rate, decay_param",
+            "ReciprocalLearningRate": "init_learning_rate, decay_param",
+            "ReciprocalMomentumCoefficient": (
+                "max_mom_coeff=0.99, growth_param=3.0, epoch_offset=5.0"
+            ),
+        }.items()
+    },
     "models.SingleLayerModel": ("layer", None, MODEL),
     "models.MultipleLayerModel": ("layers", None, MODEL),
     "data_providers.DataProvider": (f"inputs, targets, batch_size, {OPTIONS}", None, PROVIDER),
@@ -319,13 +302,6 @@ def test_multiple_layer_models_softmax_as_layer_or_in_the_error(data):
     np.testing.assert_allclose(curves[0], curves[1], rtol=1e-9)
 
 
-def test_multiple_layer_models_deep(data):
-    rng = data[0]
-    model = three_layers(rng, SigmoidLayer)
-    assert [layer.weights.shape for layer in model.layers[::2]] == [(30, 784), (30, 30), (10, 30)]
-    trains(model, data, GradientDescentLearningRule(0.5), num_epochs=5)
-
-
 def test_multiple_layer_models_back_propagation_by_parts(data):
     """One batch by hand: forwards layer by layer, backwards, and the model agrees."""
     rng, train_data, _ = data
@@ -371,9 +347,82 @@ def test_generalisation_radial_basis_functions_on_synthetic_data():
     assert train_errors[1] < 0.01
 
 
-@pytest.mark.parametrize("nonlinearity", [TanhLayer, ReluLayer])
-def test_nonlinearities(data, nonlinearity):
-    trains(three_layers(data[0], nonlinearity, gain=0.5), data)
+def softplus(data):
+    """The exercise on non-linearities: a class that only has `fprop` and `bprop`."""
+
+    class Softplus(layers.Layer):
+        def fprop(self, inputs):
+            return np.logaddexp(0, inputs)
+
+        def bprop(self, inputs, outputs, grads_wrt_outputs):
+            return grads_wrt_outputs / (1 + np.exp(-inputs))
+
+    return three_layers(data[0], Softplus)
+
+
+def noise(data):
+    """Noise on the activations in training, from the generator that the base class keeps."""
+
+    class NoiseLayer(layers.StochasticLayer):
+        def __init__(self, rng=None, std=0.1):
+            super().__init__(rng)
+            self.std = std
+
+        def fprop(self, inputs, stochastic=True):
+            return inputs + self.rng.normal(0, self.std, inputs.shape) * stochastic
+
+        def bprop(self, inputs, outputs, grads_wrt_outputs):
+            return grads_wrt_outputs
+
+    return dense(data, 50, ReluLayer(), NoiseLayer(data[0]))
+
+
+def dense(data, num_units, *between, init=None):
+    """Two affine layers with others between them."""
+    init = init or GlorotUniformInit(rng=data[0])
+    parts = [AffineLayer(784, num_units, init), *between, AffineLayer(num_units, 10, init)]
+    return MultipleLayerModel(parts)
+
+
+def dropout(data):
+    model = dense(data, 50, ReluLayer(), DropoutLayer(data[0], 0.5))
+    model.layers.insert(0, DropoutLayer(data[0], 0.8))
+    return model
+
+
+def maxout(data):
+    init, parts = GlorotUniformInit(rng=data[0]), []
+    for num_inputs, num_units in ((784, 25), (25, 15)):
+        parts += [AffineLayer(num_inputs, 3 * num_units, init), MaxPoolingLayer(3)]
+    return MultipleLayerModel([*parts, AffineLayer(15, 10, init)])
+
+
+def convolutional(data):
+    rng = data[0]
+    return MultipleLayerModel(
+        [
+            ReshapeLayer((1, 28, 28)),
+            ConvolutionalLayer(1, 2, 28, 28, 9, 9, UniformInit(-0.1, 0.1, rng)),
+            ReluLayer(),
+            ReshapeLayer(),
+            AffineLayer(800, 10, GlorotUniformInit(rng=rng)),
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda data: three_layers(data[0], TanhLayer, gain=0.5),
+        lambda data: three_layers(data[0], ReluLayer, gain=0.5),
+        *(softplus, noise, dropout, maxout, convolutional),
+        lambda data: dense(data, 20, TanhLayer(), init=NormalInit(0.0, 0.1, rng=data[0])),
+        lambda data: dense(data, 20, TanhLayer(), init=GlorotNormalInit(gain=0.5, rng=data[0])),
+        lambda data: dense(data, 20, TanhLayer(), init=UniformInit(-0.1, 0.1, rng=data[0])),
+    ],
+)
+def test_networks_of_the_notebooks(data, make):
+    trains(make(data), data, use_stochastic_eval=False)
 
 
 def test_regularisation_penalties_share_weights_and_batches(data):
@@ -429,89 +478,26 @@ def test_regularisation_augmented_data(digits_for_mnist):
     assert runs[train_data] is model
 
 
-def test_dropout(data):
-    rng = data[0]
-    weights_init, biases_init = GlorotUniformInit(rng=rng), ConstantInit(0.0)
-    model = MultipleLayerModel(
-        [
-            DropoutLayer(rng, 0.8),
-            AffineLayer(784, 50, weights_init, biases_init),
-            ReluLayer(),
-            DropoutLayer(rng, 0.5),
-            AffineLayer(50, 10, weights_init, biases_init),
-        ]
-    )
-    trains(model, data, num_epochs=4, use_stochastic_eval=False)
-
-
-def test_stochastic_layer_of_ones_own(data):
-    """Noise on the activations in training, from the generator that the base class keeps."""
-    rng = data[0]
-
-    class NoiseLayer(StochasticLayer):
-        def __init__(self, rng=None, std=0.1):
-            super().__init__(rng)
-            self.std = std
-
-        def fprop(self, inputs, stochastic=True):
-            return inputs + self.rng.normal(0, self.std, inputs.shape) * stochastic
-
-        def bprop(self, inputs, outputs, grads_wrt_outputs):
-            return grads_wrt_outputs
-
-    parts = [
-        AffineLayer(784, 50, GlorotUniformInit(rng=rng)),
-        ReluLayer(),
-        NoiseLayer(rng),
-        AffineLayer(50, 10, GlorotUniformInit(rng=rng)),
-    ]
-    trains(MultipleLayerModel(parts), data)
-
-
-def test_maxout(data):
-    rng = data[0]
-    parts = []
-    for num_inputs, num_units in ((784, 25), (25, 15)):
-        parts += [AffineLayer(num_inputs, 3 * num_units, GlorotUniformInit(rng=rng))]
-        parts += [MaxPoolingLayer(3)]
-    parts += [AffineLayer(15, 10, GlorotUniformInit(rng=rng))]
-    trains(MultipleLayerModel(parts), data)
-
-
 @pytest.mark.parametrize(
-    "scheduler",
+    "rule, schedulers",
     [
-        ConstantLearningRateScheduler(0.2),
-        ExponentialLearningRateScheduler(0.5, 3.0),
-        ReciprocalLearningRateScheduler(0.5, 3.0),
+        (GradientDescentLearningRule(0.5), []),
+        (NesterovMomentumLearningRule(learning_rate=0.05, mom_coeff=0.9), []),
+        (AdamLearningRule(learning_rate=0.005), []),
+        (AdaGradLearningRule(learning_rate=0.05), []),
+        (RMSPropLearningRule(learning_rate=0.005), []),
+        (GradientDescentLearningRule(0.1), [ConstantLearningRateScheduler(0.2)]),
+        (GradientDescentLearningRule(0.1), [ExponentialLearningRateScheduler(0.5, 3.0)]),
+        (GradientDescentLearningRule(0.1), [ReciprocalLearningRateScheduler(0.5, 3.0)]),
+        (MomentumLearningRule(0.1, 0), [ReciprocalMomentumCoefficientScheduler(0.9, 1.0, 2.0)]),
     ],
 )
-def test_coursework_learning_rate_schedules(data, scheduler):
+def test_coursework_learning_rules_and_schedules(data, rule, schedulers):
     model = three_layers(data[0], SigmoidLayer)
-    learning_rule = GradientDescentLearningRule(0.1)
-    trains(model, data, learning_rule, num_epochs=5, schedulers=[scheduler])
-    assert learning_rule.learning_rate != 0.1
-
-
-def test_coursework_momentum_schedule(data):
-    scheduler = ReciprocalMomentumCoefficientScheduler(0.9, 1.0, 2.0)
-    learning_rule = MomentumLearningRule(0.1, 0.0)
-    model = three_layers(data[0], SigmoidLayer)
-    trains(model, data, learning_rule, num_epochs=5, schedulers=[scheduler])
-    assert learning_rule.mom_coeff == pytest.approx(0.9 * (1 - 1 / 6))
-
-
-@pytest.mark.parametrize(
-    "learning_rule",
-    [
-        NesterovMomentumLearningRule(learning_rate=0.05, mom_coeff=0.9),
-        AdamLearningRule(learning_rate=0.005),
-        AdaGradLearningRule(learning_rate=0.05),
-        RMSPropLearningRule(learning_rate=0.005),
-    ],
-)
-def test_coursework_adaptive_learning_rules(data, learning_rule):
-    trains(three_layers(data[0], SigmoidLayer), data, learning_rule, num_epochs=5)
+    trains(model, data, rule, num_epochs=5, schedulers=schedulers)
+    if schedulers:
+        assert (rule.learning_rate, getattr(rule, "mom_coeff", 0)) != (0.1, 0)
+    assert [layer.weights.shape for layer in model.layers[::2]] == [(30, 784), (30, 30), (10, 30)]
 
 
 def test_coursework_rule_and_scheduler_of_ones_own(data):
@@ -540,19 +526,6 @@ def test_coursework_rule_and_scheduler_of_ones_own(data):
     trains(model, data, learning_rule, num_epochs=3, schedulers=[Halving()])
     assert learning_rule.num_updates == 60
     assert learning_rule.learning_rate == 0.0005
-
-
-def test_initialisation_schemes(data):
-    rng = data[0]
-    for weights_init in (
-        NormalInit(0.0, 0.1, rng=rng),
-        GlorotNormalInit(gain=0.5, rng=rng),
-        init.UniformInit(-0.1, 0.1, rng=rng),
-    ):
-        model = MultipleLayerModel(
-            [AffineLayer(784, 20, weights_init), TanhLayer(), AffineLayer(20, 10, weights_init)]
-        )
-        trains(model, data, num_epochs=2)
 
 
 def test_logs_to_a_handler_of_the_root_logger(data, caplog):
@@ -597,84 +570,3 @@ def test_autoencoder(digits_for_mnist):
     )
     stats, keys, _ = optimiser.train(2, 1)
     assert stats[-1, keys["error(train)"]] < stats[0, keys["error(train)"]] / 2
-
-
-# ---- the convolutional layer's own tests ------------------------------------------------------
-
-
-def convolution_of_whole_numbers():
-    """Two images of three channels, two kernels: parameters set as arrays of whole numbers."""
-    layer = ConvolutionalLayer(
-        num_input_channels=3,
-        num_output_channels=2,
-        input_dim_1=3,
-        input_dim_2=3,
-        kernel_dim_1=2,
-        kernel_dim_2=2,
-    )
-    kernels = np.zeros((2, 3, 2, 2), dtype=int)
-    kernels[0, 0] = [[1, 0], [0, 0]]  # flipped: takes the pixel below to the right
-    kernels[0, 1] = [[0, 0], [0, 1]]  # the pixel itself
-    kernels[1, 2] = [[1, 2], [3, 4]]
-    layer.params = [kernels, np.array([0, 100])]
-    inputs = np.arange(54).reshape(2, 3, 3, 3)
-    return layer, inputs
-
-
-def test_convolution_forwards():
-    layer, inputs = convolution_of_whole_numbers()
-    outputs = layer.fprop(inputs)
-    expected = inputs[:, 0, 1:, 1:] + inputs[:, 1, :2, :2]
-    np.testing.assert_array_equal(outputs[:, 0], expected)
-    # 4 * 18 + 3 * 19 + 2 * 21 + 1 * 22 + 100 = 293, and 10 more for each pixel further
-    np.testing.assert_array_equal(outputs[0, 1], [[293, 303], [323, 333]])
-    np.testing.assert_array_equal(outputs[1, 1], [[563, 573], [593, 603]])
-
-
-def test_convolution_backwards():
-    layer, inputs = convolution_of_whole_numbers()
-    grads = np.arange(16).reshape(2, 2, 2, 2)
-    found = layer.bprop(inputs, layer.fprop(inputs), grads)
-    np.testing.assert_array_equal(found[:, 0, 1:, 1:], grads[:, 0])
-    np.testing.assert_array_equal(found[:, 1, :2, :2], grads[:, 0])
-    # (4, 5, 6, 7) spread by (4, 3, 2, 1)
-    np.testing.assert_array_equal(found[0, 2], [[16, 32, 15], [32, 60, 26], [12, 20, 7]])
-
-
-def test_convolution_gradients():
-    layer, inputs = convolution_of_whole_numbers()
-    grads = np.zeros((2, 2, 2, 2), dtype=int)
-    grads[0, 0, 0, 0], grads[1, 0, 1, 1], grads[1, 1, 0, 1] = 1, 10, 100
-    kernels_grads, biases_grads = layer.grads_wrt_params(inputs, grads)
-    # the patch under each output, turned by 180 degrees
-    first, second, third = inputs[0, :, :2, :2], inputs[1, :, 1:, 1:], inputs[1, :, :2, 1:]
-    np.testing.assert_array_equal(kernels_grads[0], (first + 10 * second)[:, ::-1, ::-1])
-    np.testing.assert_array_equal(kernels_grads[1], (100 * third)[:, ::-1, ::-1])
-    np.testing.assert_array_equal(biases_grads, [11, 100])
-
-
-def test_convolutional_network(data):
-    rng = data[0]
-    model = MultipleLayerModel(
-        [
-            ReshapeLayer((1, 28, 28)),
-            ConvolutionalLayer(1, 2, 28, 28, 9, 9, init.UniformInit(-0.1, 0.1, rng)),
-            ReluLayer(),
-            ReshapeLayer(),
-            AffineLayer(800, 10, GlorotUniformInit(rng=rng)),
-        ]
-    )
-    trains(model, data, num_epochs=2)
-
-
-def test_a_layer_of_ones_own(data):
-    """The exercise on non-linearities: a class that only has `fprop` and `bprop`."""
-
-    class Softplus(Layer):
-        def fprop(self, inputs):
-            return np.logaddexp(0, inputs)
-
-        def bprop(self, inputs, outputs, grads_wrt_outputs):
-            return grads_wrt_outputs / (1 + np.exp(-inputs))
-
-    trains(three_layers(data[0], Softplus), data)

@@ -6,7 +6,7 @@ from sklearn.neural_network import MLPClassifier
 from test_optimisers import CLASSES, INPUTS, optimiser, provider
 
 from mlpcw.layers import AffineLayer, ReluLayer, SigmoidLayer, TanhLayer
-from mlpcw.learning_rules import MomentumLearningRule
+from mlpcw.learning_rules import MomentumLearningRule, NesterovMomentumLearningRule
 from mlpcw.models import MultipleLayerModel
 from mlpcw.penalties import L2Penalty
 
@@ -17,12 +17,12 @@ NUM_STEPS = 6
 @pytest.mark.trust_row(library="scikit-learn", what="training by momentum, with an L2 penalty")
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("alpha", [0.0, 1.2])
-@pytest.mark.parametrize("mom_coeff", [0.0, 0.9])
-def test_training_by_scikit_learn(mom_coeff, alpha, activation, counts):
-    """Ours go on from where scikit-learn is after two steps of its own.
+@pytest.mark.parametrize("mom_coeff, nesterov", [(0.0, False), (0.9, False), (0.9, True)])
+def test_training_by_scikit_learn(mom_coeff, nesterov, alpha, activation, counts):
+    """Ours continues after two steps of theirs, with their momenta.
 
-    The momentum then is the difference between the parameters after its first two. Its penalty is
-    `alpha / 2 / batch_size` times the sum of squares.
+    Their penalty is `alpha / 2 / batch_size` times the sum of squares, their weights are
+    (input_dim, output_dim).
     """
     theirs = MLPClassifier(
         (5,),
@@ -32,16 +32,16 @@ def test_training_by_scikit_learn(mom_coeff, alpha, activation, counts):
         batch_size=12,
         learning_rate_init=0.1,
         momentum=mom_coeff,
-        nesterovs_momentum=False,
+        nesterovs_momentum=nesterov,
         random_state=104,
     )
-    trace = []
-    for _ in range(2 + NUM_STEPS):
-        theirs.partial_fit(INPUTS, CLASSES, classes=[0, 1, 2])
-        # Its weights are (input_dim, output_dim).
-        pairs = zip(theirs.coefs_, theirs.intercepts_, strict=True)
-        trace.append([array.copy() for weights, biases in pairs for array in (weights.T, biases)])
 
+    def step():
+        theirs.partial_fit(INPUTS, CLASSES, classes=[0, 1, 2])
+        return ours_of(theirs.coefs_, theirs.intercepts_)
+
+    step()
+    step()
     penalty = L2Penalty(alpha / 12)
     model = MultipleLayerModel(
         [
@@ -50,12 +50,19 @@ def test_training_by_scikit_learn(mom_coeff, alpha, activation, counts):
             AffineLayer(5, 3, None, None, penalty),
         ]
     )
-    model.params = [param.copy() for param in trace[1]]
-    rule = MomentumLearningRule(0.1, mom_coeff)
+    model.params = ours_of(theirs.coefs_, theirs.intercepts_)
+    rule = (NesterovMomentumLearningRule if nesterov else MomentumLearningRule)(0.1, mom_coeff)
     ours = optimiser(model, rule, provider(batch_size=12), valid=None)
-    rule.moms = [after - before for before, after in zip(trace[0], trace[1], strict=True)]
-    for expected in trace[2:]:
+    velocities = theirs._optimizer.velocities
+    rule.moms = ours_of(velocities[:2], velocities[2:])
+    for _ in range(NUM_STEPS):
         ours.do_training_epoch()
-        for found, param in zip(model.params, expected, strict=True):
-            np.testing.assert_allclose(found, param, rtol=1e-9, atol=1e-12)
+        for found, expected in zip(model.params, step(), strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
         counts["steps"] += 1
+
+
+def ours_of(weights, biases):
+    """Copies of their parameters, or momenta, in the order and the shapes of ours."""
+    pairs = zip(weights, biases, strict=True)
+    return [array.copy() for pair in pairs for array in (pair[0].T, pair[1])]

@@ -1,4 +1,4 @@
-"""SciPy as an oracle: convolution in three dimensions, of which ours is a case.
+"""SciPy as an oracle: convolution in three dimensions, of which ours is a case; a few functions.
 
 That augmenters equal `scipy.ndimage` is in test_augmenters.py.
 """
@@ -6,12 +6,14 @@ That augmenters equal `scipy.ndimage` is in test_augmenters.py.
 import numpy as np
 import pytest
 from hypothesis import given
-from scipy import signal
+from scipy import ndimage, signal, special
 from support import examples
 from test_conv import METHODS, problems
 from witnesses import INDEPENDENT, conv_method, witness
 
 from mlpcw import conv
+from mlpcw.errors import CrossEntropySoftmaxError
+from mlpcw.layers import MaxPooling2DLayer, SigmoidLayer, SoftmaxLayer
 
 
 @pytest.mark.trust_row(library="SciPy", what="every method of convolution and its gradients")
@@ -46,3 +48,25 @@ def test_methods_of_convolution_by_scipy(method, problem, counts):
     ]
     np.testing.assert_allclose(conv.grad_kernels(inputs, grads, method), to_kernels, atol=1e-10)
     counts["problems"] += 1
+
+
+FUNCTIONS = {
+    "sigmoid": (SigmoidLayer().fprop, special.expit),
+    "softmax": (SoftmaxLayer().fprop, lambda x: special.softmax(x, axis=-1)),
+    "max-pooling": (
+        MaxPooling2DLayer(2).fprop,
+        lambda x: ndimage.maximum_filter(x, (1, 1, 2, 2))[:, :, 1::2, 1::2],
+    ),
+    "cross-entropy": (
+        lambda x: CrossEntropySoftmaxError()(x.reshape(12, 80), np.eye(12, 80)),
+        lambda x: -np.trace(special.log_softmax(x.reshape(12, 80), axis=-1)) / 12,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_functions_by_scipy(name, counts):
+    ours, theirs = FUNCTIONS[name]
+    inputs = 10 * np.random.default_rng(105).normal(size=(3, 4, 8, 10))
+    np.testing.assert_allclose(ours(inputs), theirs(inputs), rtol=1e-12, atol=1e-15)
+    counts["arrays"] += 1

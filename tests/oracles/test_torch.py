@@ -24,9 +24,12 @@ from mlpcw.layers import (
     ConvolutionalLayer,
     DropoutLayer,
     MaxPooling2DLayer,
+    MaxPoolingLayer,
+    RadialBasisFunctionLayer,
     ReluLayer,
     ReshapeLayer,
     SigmoidLayer,
+    SoftmaxLayer,
     TanhLayer,
 )
 from mlpcw.learning_rules import (
@@ -71,19 +74,27 @@ def radial_basis_functions(x):
     return torch.cat([(-(((v[:, None] - c) / s) ** 2)).exp() for v, c, s in columns], dim=1)
 
 
-FUNCTIONS = {
-    "affine": F.linear,
-    "convolutional": convolution,
-    "reshape": lambda x: x.view(-1, 2, 3, 2),
-    "flatten": lambda x: x.flatten(1),
-    "sigmoid": torch.sigmoid,
-    "relu": torch.relu,
-    "tanh": torch.tanh,
-    "softmax": lambda x: torch.softmax(x, -1),
-    "radial basis functions": radial_basis_functions,
-    "max pooling": lambda x: F.max_pool1d(x, 3),
-    "max pooling 2-d": lambda x: F.max_pool2d(x, 2),
-}
+def by_torch(layer, x, *params):
+    """The outputs of a layer; of dropout with its latest mask."""
+    match layer:
+        case AffineLayer():
+            return F.linear(x, *params)
+        case ConvolutionalLayer():
+            return convolution(x, *params)
+        case ReshapeLayer():
+            return x.reshape(len(x), *layer.output_shape)
+        case RadialBasisFunctionLayer():
+            return radial_basis_functions(x)
+        case DropoutLayer():
+            return x * tensor(layer._mask, grad=False)
+        case SoftmaxLayer():
+            return torch.softmax(x, -1)
+        case MaxPoolingLayer():
+            return F.max_pool1d(x, layer.pool_size)
+        case MaxPooling2DLayer():
+            return F.max_pool2d(x, layer.pool_size)
+    elementwise = {SigmoidLayer: torch.sigmoid, ReluLayer: torch.relu, TanhLayer: torch.tanh}
+    return elementwise[type(layer)](x)
 
 
 @pytest.mark.trust_row(library="PyTorch", what="every layer: outputs and, by autograd, gradients")
@@ -92,16 +103,8 @@ FUNCTIONS = {
 def test_layers_by_pytorch(name, each_way, counts):
     layer, inputs, grads = example(name)
     outputs = layer.fprop(inputs)
-    if name.startswith("dropout"):
-        mask = tensor(layer._mask, grad=False)
-
-        def function(x):
-            return x * mask
-
-    else:
-        function = FUNCTIONS[name]
     x, *params = map(tensor, [inputs, *getattr(layer, "params", [])])
-    expected = function(x, *params)
+    expected = by_torch(layer, x, *params)
     agrees(outputs, expected)
     expected.backward(tensor(grads, grad=False))
     agrees(layer.bprop(inputs, outputs, grads), x.grad)
@@ -183,34 +186,13 @@ def test_errors_by_pytorch(name, counts):
 # ---- whole models ------------------------------------------------------------------------------
 
 
-def outputs_of(model, x, params):
-    """The model's outputs, layer by layer, from parameters that stand in for its own."""
-    params = iter(params)
-    for layer in model.layers:
-        match layer:
-            case AffineLayer():
-                x = F.linear(x, next(params), next(params))
-            case ConvolutionalLayer():
-                x = convolution(x, next(params), next(params))
-            case ReshapeLayer():
-                x = x.reshape(len(x), *layer.output_shape)
-            case MaxPooling2DLayer():
-                x = F.max_pool2d(x, layer.pool_size)
-            case DropoutLayer():
-                x = x * tensor(layer._mask, grad=False)
-            case ReluLayer():
-                x = torch.relu(x)
-            case SigmoidLayer():
-                x = torch.sigmoid(x)
-            case TanhLayer():
-                x = torch.tanh(x)
-    return x
-
-
 def loss_of(model, penalty, inputs, targets, params):
-    """Error and penalties, which act on weights and kernels."""
-    outputs = outputs_of(model, tensor(inputs, grad=False), params)
-    error = F.cross_entropy(outputs, tensor(targets, grad=False))
+    """Error and penalties, which act on weights and kernels, of parameters in place of its own."""
+    x, rest = tensor(inputs, grad=False), list(params)
+    for layer in model.layers:
+        number = len(getattr(layer, "params", []))
+        x, rest = by_torch(layer, x, *rest[:number]), rest[number:]
+    error = F.cross_entropy(x, tensor(targets, grad=False))
     return error, error + sum(penalty_of(penalty, weights) for weights in params[::2])
 
 
@@ -249,45 +231,29 @@ TINY = 1e-300
 """An epsilon that does nothing: PyTorch has it outside some square roots, and ours inside."""
 
 RULES = {
-    "descent": (GradientDescentLearningRule(0.1), lambda p: torch.optim.SGD(p, lr=0.1)),
-    "momentum": (
-        MomentumLearningRule(0.1, 0.9),
-        lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9),
-    ),
-    "Nesterov": (
-        NesterovMomentumLearningRule(0.1, 0.9),
-        lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9, nesterov=True),
-    ),
-    "Adam": (
-        AdamLearningRule(0.1, 0.8, 0.95, TINY),
-        lambda p: torch.optim.Adam(p, lr=0.1, betas=(0.8, 0.95), eps=TINY),
-    ),
-    "AdaGrad": (
-        AdaGradLearningRule(0.1, TINY),
-        lambda p: torch.optim.Adagrad(p, lr=0.1, eps=TINY),
-    ),
-    "RMSProp": (
-        RMSPropLearningRule(0.1, 0.8, TINY),
-        lambda p: torch.optim.RMSprop(p, lr=0.1, alpha=0.8, eps=TINY),
-    ),
+    GradientDescentLearningRule(0.1): (torch.optim.SGD, {}),
+    MomentumLearningRule(0.1, 0.9): (torch.optim.SGD, {"momentum": 0.9}),
+    NesterovMomentumLearningRule(0.1, 0.9): (torch.optim.SGD, {"momentum": 0.9, "nesterov": True}),
+    AdamLearningRule(0.1, 0.8, 0.95, TINY): (torch.optim.Adam, {"betas": (0.8, 0.95), "eps": TINY}),
+    AdaGradLearningRule(0.1, TINY): (torch.optim.Adagrad, {"eps": TINY}),
+    RMSPropLearningRule(0.1, 0.8, TINY): (torch.optim.RMSprop, {"alpha": 0.8, "eps": TINY}),
 }
 
 
 @pytest.mark.trust_row(library="PyTorch", what="training by every learning rule, with penalties")
 @pytest.mark.parametrize("penalty", MODEL_PENALTIES, ids=repr)
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("our_rule", RULES, ids=lambda rule: type(rule).__name__)
 @pytest.mark.parametrize("convolutional", [False, True])
-def test_training_by_pytorch(each_way, convolutional, rule, penalty, counts):
+def test_training_by_pytorch(each_way, convolutional, our_rule, penalty, counts):
     """Eight steps over two batches, by the optimiser, with penalties."""
     model = convolutional_network(penalty) if convolutional else mlp(penalty)
     # Dropout draws a mask a step; without it both see the same network.
     model.layers = [layer for layer in model.layers if not isinstance(layer, DropoutLayer)]
     inputs = images(batch_size=10, size=36 if convolutional else 6)
     targets = np.concatenate([TARGETS, TARGETS[::-1]])
-    our_rule, make_theirs = RULES[rule]
-
     params = [tensor(param) for param in model.params]
-    theirs = make_theirs(params)
+    make_theirs, options = RULES[our_rule]
+    theirs = make_theirs(params, lr=0.1, **options)
     for step in range(NUM_STEPS):
         batch = slice(0, 5) if step % 2 == 0 else slice(5, 10)
         theirs.zero_grad()

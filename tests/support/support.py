@@ -11,7 +11,7 @@ import numpy as np
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from mlpcw import kernels
+from mlpcw import compiled
 
 TIMES = 1
 """Factor on the number of examples; with `--long` larger."""
@@ -95,20 +95,26 @@ def lay(array, look):
 # ---- precision --------------------------------------------------------------------------------
 
 
-def only_single(monkeypatch, *names):
-    """Kernels of these names refuse to be handed float64; the names of those called go in a set."""
+def is_kernel(value):
+    """Whether it is a function that the decorator `mlpcw.compiled.kernel` has wrapped."""
+    of = getattr(value, "__globals__", None)
+    return of is vars(compiled) and hasattr(value, "__wrapped__")
+
+
+def only_single(monkeypatch, module, *names):
+    """Kernels of these names refuse float64 arrays; returns the set of names of those called."""
     called = set()
 
     def watched(name, kernel):
         def call(*arguments):
             called.add(name)
-            assert not any(getattr(each, "dtype", "") == "f8" for each in arguments)
+            assert not any(getattr(array, "dtype", "") == "f8" for array in arguments)
             return kernel(*arguments)
 
         return call
 
     for name in names:
-        monkeypatch.setattr(kernels, name, watched(name, getattr(kernels, name)))
+        monkeypatch.setattr(module, name, watched(name, getattr(module, name)))
     return called
 
 

@@ -1,10 +1,10 @@
 """Three witnesses for every gradient: which tests are witnesses, and of what.
 
-A gradient is believed on three grounds: it is the slope of its function along random directions
-(`gradcheck`), an independent implementation agrees (a slow one, or another library's), and one
-small case has been worked by hand. A test that is such a ground is marked with `witness`. From the
-marks of the tests that pytest has collected comes the table of what has which witnesses, and
-test_witnesses.py fails where one is missing; `make witnesses` keeps how many of them have passed.
+A gradient is believed for three reasons: it is the slope of its function along random directions
+(`gradcheck`), an independent implementation agrees (a slow one, or a library's), and a small case
+was worked by hand. A test that gives such a reason is marked with `witness`. The table of subjects
+and their witnesses is made of the marks of all tests that pytest collected; test_witnesses.py fails
+if one is missing, and `make witnesses` stores how many passed.
 """
 
 import collections
@@ -83,7 +83,7 @@ def _public(module):
         if inspect.isclass(value)
         and value.__module__ == module.__name__
         and name[0] != "_"
-        and not any(other.__module__ == module.__name__ for other in value.__subclasses__())
+        and not any(kind.__module__.startswith(module.__name__) for kind in value.__subclasses__())
     ]
 
 

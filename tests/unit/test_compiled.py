@@ -11,34 +11,25 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from mlpcw import compiled, kernels, step_kernels
+from mlpcw import compiled, step_kernels
 from mlpcw.errors import CrossEntropySoftmaxError
 
 needs_compiler = pytest.mark.skipif(not compiled.enabled(), reason="no compiler")
 
 
-@pytest.fixture
-def fresh_answer():
-    compiled.enabled.cache_clear()
-    yield
-    compiled.enabled.cache_clear()
+@pytest.mark.parametrize("switch, found", [("0", True), ("1", False)])
+def test_kernels_are_left_out_if_switched_off_or_without_numba(monkeypatch, switch, found):
+    monkeypatch.setenv(compiled.SWITCH, switch)
+    monkeypatch.setattr(compiled.importlib.util, "find_spec", lambda name: found or None)
+    assert not compiled.enabled.__wrapped__()
+    monkeypatch.setenv(compiled.SWITCH, "1")
+    assert compiled.enabled.__wrapped__() == found
 
 
-def test_kernels_are_left_out_where_the_switch_says_so(fresh_answer, monkeypatch):
-    monkeypatch.setenv(compiled.SWITCH, "0")
-    assert not compiled.enabled()
-
-
-def test_kernels_are_left_out_where_numba_is_not_installed(fresh_answer, monkeypatch):
-    monkeypatch.delenv(compiled.SWITCH, raising=False)
-    monkeypatch.setattr(compiled.importlib.util, "find_spec", lambda name: None)
-    assert not compiled.enabled()
-
-
-def test_the_library_is_imported_without_numba():
+def test_the_library_is_imported_without_numba_and_scipy():
     code = (
         "import sys, mlpcw.optimisers, mlpcw.augmenters, mlpcw.conv, mlpcw.layers;"
-        "sys.exit('numba' in sys.modules)"
+        "sys.exit(not {'numba', 'scipy'}.isdisjoint(sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
@@ -47,7 +38,7 @@ def test_the_library_is_imported_without_numba():
 
 MASKED = """
 import numpy as np
-from mlpcw import compiled, kernels, step_kernels
+from mlpcw import step_kernels
 grads = np.ones(3)
 step_kernels.mask(grads, np.arange(3.0))
 step_kernels.mask(grads.astype("f4"), np.arange(3, dtype="f4"))
@@ -86,8 +77,8 @@ def test_where_nothing_can_be_written_kernels_are_compiled_all_the_same(tmp_path
     """Neither beside the module nor at home, and nowhere else either."""
     package = tmp_path / "mlpcw"
     package.mkdir()
-    for module in ("__init__.py", "compiled.py", "kernels.py", "step_kernels.py"):
-        shutil.copy(Path(kernels.__file__).with_name(module), package)
+    for module in ("__init__.py", "compiled.py", "step_kernels.py"):
+        shutil.copy(Path(compiled.__file__).with_name(module), package)
     (package / "__pycache__").touch()  # where a folder should be: nobody can write there
     home = {"HOME": "/dev/null", "XDG_CACHE_HOME": "/dev/null", "PYTHONPATH": str(tmp_path)}
     problem = (
@@ -123,18 +114,15 @@ def told(monkeypatch):
     return sys.__stderr__
 
 
-def test_what_the_cache_gives_and_takes_is_handed_on(told):
-    saved = []
-    cache = SimpleNamespace(load_overload=max, save_overload=lambda *args: saved.append(args))
+def test_a_cache_that_fails_is_done_without_and_emptied(told):
+    """While it works, what it gives and takes is handed on."""
+    calls = []
+    cache = SimpleNamespace(load_overload=max, save_overload=lambda *args: calls.append(args))
     compiled._keep(SimpleNamespace(enable_caching=lambda: None, _cache=cache))
     assert cache.load_overload(1, 2) == 2
     cache.save_overload(1, 2)
-    assert saved == [(1, 2)]
+    assert calls.pop() == (1, 2)
     assert told.getvalue() == ""
-
-
-def test_a_cache_that_fails_is_done_without_and_emptied(told):
-    calls = []
 
     def fail(*args):
         calls.append(args)
