@@ -31,6 +31,7 @@ from threadpoolctl import threadpool_limits
 from timing import best_times
 
 from mlpcw import mnist
+from mlpcw.compiled import enabled
 from mlpcw.study.original import published as replay
 from mlpcw.study.pages import measurements as kept
 from mlpcw.study.pages.measurements import (
@@ -45,9 +46,11 @@ from mlpcw.study.pages.measurements import (
     Section,
 )
 from mlpcw.study.pages.performance import seconds_text, verdicts
+from mlpcw.study.pages.stored import open_store
+from mlpcw.study.records import provenance
 from mlpcw.study.records.arms import PARTS
-from mlpcw.study.records.store import State, Store, default_results
-from mlpcw.study.runs import sweep as runner
+from mlpcw.study.records.store import State
+from mlpcw.study.runs.executors import num_cores
 
 PACKAGES = ("numba", "torch", "opencv-python-headless", "albumentations", "scikit-learn")
 OPTIONAL = {"PyTorch": "torch", "OpenCV": "cv2", "albumentations": "albumentations"}
@@ -120,9 +123,12 @@ def row(label, work, per, seconds, beside, to_reach=None, share=None, **more):
 
 def machine(images):
     """Facts about the machine, and versions."""
-    facts = {name: str(value) for name, value in runner.provenance(images).items()}
+    facts = {
+        name: str(value)
+        for name, value in provenance.provenance(images.name, images.digest, enabled()).items()
+    }
     del facts["commit"]
-    facts["cores"] = str(runner.num_cores())
+    facts["cores"] = str(num_cores())
     for name in PACKAGES:
         try:
             facts[name] = importlib.metadata.version(name)
@@ -313,7 +319,7 @@ def measure_kernels(images, found):
 
 
 def measure_workers(images, found):
-    if runner.num_cores() < 2:
+    if num_cores() < 2:
         return dict(skipped=["Two workers are not measured: there is one core"])
     times = workers.measure()
     if times[1] / times[2] > MOST_OF_TWO:
@@ -355,11 +361,11 @@ def measure_processes(images, found):
 
 def measure_records(images, found):
     """What the stored runs of 2016 took, spread over the cores of this machine."""
-    runs = Store(default_results(), "full").find_all(part for part in PARTS if part != "starts")
+    runs = open_store("full").find_all(part for part in PARTS if part != "starts")
     lacking = [each for each in runs if each.state is not State.DONE]
     if lacking:
         return dict(skipped=[f"{len(lacking)} runs of 2016 are not stored"])
-    cpu = sum(each.record["seconds"]["cpu"] for each in runs) / runner.num_cores()
+    cpu = sum(each.record["seconds"]["cpu"] for each in runs) / num_cores()
     return of_all_runs(cpu, len(runs), "by the times in their records")
 
 
@@ -367,7 +373,7 @@ def measure_faithful(images, found):
     """Trains all runs of 2016 anew, by the clock; fails where printed digits are not the same."""
     if not mnist.available():
         return dict(skipped=["The runs of 2016 are not measured: MNIST is not there"])
-    num_runs = sum(arm.part != "starts" for arm in Store(default_results(), "full").arms())
+    num_runs = sum(arm.part != "starts" for arm in open_store("full").arms)
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         command = [sys.executable, "-m", "mlpcw", "replay", "--results", folder]
@@ -385,7 +391,7 @@ def of_all_runs(seconds, num_runs, how):
         for part in replay.published_runs()["runs"].values()
         for run in part.values()
     )
-    work = f"all {num_runs} runs of 2016 on {runner.num_cores()} cores, {how}"
+    work = f"all {num_runs} runs of 2016 on {num_cores()} cores, {how}"
     of_logs = f"laptop, {len(replay.LOGS)} logs"
     minutes = Figure(
         name="all_runs",
@@ -426,7 +432,7 @@ def measure(name, images, command):
         found = {limit: digits(value) for limit, value in limits().items()}
         values = MEASURES[name](images, found)
     section = Section(
-        commit=runner.provenance(images)["commit"],
+        commit=provenance.commit(),
         command=command,
         date=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M"),
         seconds=digits(time.perf_counter() - start, 3),

@@ -54,12 +54,13 @@ def import_figures():
 
 def train_and_print_peak():
     """Trains three runs in this process and prints its peak of memory, MiB."""
-    from mlpcw.study.records import arms
-    from mlpcw.study.runs import sweep as runner
+    from mlpcw.study import chapters
+    from mlpcw.study.records.arms import SEED_2016
+    from mlpcw.study.runs.train import train
 
     for key in ARMS:
-        arm = arms.find("full", key, EPOCHS)
-        runner.train(arm, arms.SEED_2016)
+        arm = chapters.find("full", key, EPOCHS)
+        train(arm, SEED_2016)
     print(peak_mib())
 
 

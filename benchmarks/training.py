@@ -6,10 +6,10 @@ is left out where it is not installed, and made-up images stand in where MNIST i
 """
 
 import argparse
-import dataclasses
 import itertools
 from unittest import mock
 
+import msgspec
 import numpy as np
 from threadpoolctl import threadpool_limits
 from timing import best_times, check_agreement
@@ -17,6 +17,7 @@ from timing import best_times, check_agreement
 from mlpcw import compiled, fused, mnist, step_kernels
 from mlpcw.errors import CrossEntropySoftmaxError
 from mlpcw.optimisers import Optimiser
+from mlpcw.study import chapters
 from mlpcw.study.records import arms
 from mlpcw.study.runs import set_up as training
 
@@ -92,8 +93,8 @@ class NotCompiledOptimiser(Optimiser):
 
 def optimiser(images, dtype, penalty=None, kind=Optimiser):
     """An optimiser of the report's network; equal arguments give equal weights and batches."""
-    arm = dataclasses.replace(
-        arms.find("full", "part1/none"),
+    arm = msgspec.structs.replace(
+        chapters.find("full", "part1/none"),
         protocol="paired",
         dtype=dtype,
         penalty=penalty,
@@ -101,7 +102,9 @@ def optimiser(images, dtype, penalty=None, kind=Optimiser):
         learning_rate=LEARNING_RATE,
         mom_coeff=MOM_COEFF,
     )
-    return training.set_up(arm, 0, images).optimiser(arm, kind)
+    made = training.set_up(arm, 0, images)
+    datasets = made.train_dataset, made.valid_dataset
+    return kind(made.model, made.error, made.learning_rule, *datasets, made.data_monitors)
 
 
 class Course:

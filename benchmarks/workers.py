@@ -1,15 +1,16 @@
-"""How much sooner two workers are done than one: eight runs through `runner.map`, by the clock.
+"""How much sooner two workers are done than one: eight runs through `executors.map`, by the clock.
 
 Run as `python benchmarks/workers.py`, on a machine that does nothing else.
 """
 
-import dataclasses
 import functools
 import time
 
+from msgspec.structs import replace
+
 from mlpcw import mnist
-from mlpcw.study.records import arms
-from mlpcw.study.runs import sweep as runner
+from mlpcw.study import chapters
+from mlpcw.study.runs import executors, train
 
 NUM_RUNS, REPEATS = 8, 2
 EPOCHS = {"mnist": 6, "digits": 300}  # some seconds a run: much longer than a worker takes to start
@@ -18,17 +19,15 @@ EPOCHS = {"mnist": 6, "digits": 300}  # some seconds a run: much longer than a w
 def runs():
     """Eight runs that take equally long."""
     data = "mnist" if mnist.available() else "digits"
-    arm = dataclasses.replace(
-        arms.find("full", "part1/none", EPOCHS[data]), data=data, protocol="paired"
-    )
+    arm = replace(chapters.find("full", "part1/none", EPOCHS[data]), data=data, protocol="paired")
     return [(arm, seed) for seed in range(NUM_RUNS)]
 
 
 def seconds_with(workers):
     """Seconds, by the clock, until all runs are done."""
-    executor = functools.partial(runner.default_executor, workers)
+    executor = functools.partial(executors.default_executor, workers)
     start = time.perf_counter()
-    for (arm, seed), outcome in runner.map(runs(), executor, in_flight=workers):
+    for (arm, seed), outcome in executors.map(train.train, runs(), executor, in_flight=workers):
         if isinstance(outcome, Exception):
             raise SystemExit(f"{arm.key} with seed {seed} failed: {outcome}")
     return time.perf_counter() - start

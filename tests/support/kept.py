@@ -9,15 +9,15 @@ import platform
 from pathlib import Path
 from typing import Any
 
-from mlpcw.study.records import store
-from mlpcw.study.runs import sweep as runner
+from mlpcw.study.records import provenance, store
+from mlpcw.study.records.record import dumps
 
 FOLDER = store.default_results() / "trust"
 
 
 def commit() -> str:
     """The commit of the code, to be asked for before the tests begin."""
-    return runner._commit()
+    return provenance.commit()
 
 
 def keep(name: str, command: str, commit: str, figures: dict[str, Any]) -> Path:
@@ -40,5 +40,5 @@ def keep(name: str, command: str, commit: str, figures: dict[str, Any]) -> Path:
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "python": platform.python_version(),
     }
-    path.write_text(store.dumps(origin | {"figures": figures}), encoding="utf-8")
+    path.write_text(dumps(origin | {"figures": figures}), encoding="utf-8")
     return path

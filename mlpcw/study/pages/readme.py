@@ -8,9 +8,10 @@ from pathlib import Path
 
 from mlpcw.study.chapters import prose
 from mlpcw.study.original import published as replay
+from mlpcw.study.pages.stored import open_store
 from mlpcw.study.records.arms import PARTS
 from mlpcw.study.records.results import Results
-from mlpcw.study.records.store import Store, default_results, repository_root
+from mlpcw.study.records.store import repository_root
 from mlpcw.study.show import figures
 
 BEGIN = "<!-- results: written by `python -m mlpcw.study.pages.readme`, compared by a test -->"
@@ -20,7 +21,7 @@ END = "<!-- end of results -->"
 def results_block(results: Results) -> str:
     """The README's results, Markdown."""
     answers = prose.index(results)
-    compared = {key: results.comparison(key) for key in results.runs}
+    compared = {key: prose.compared_with_2016(results, key) for key in results.runs}
     exact = [key for key, comparison in compared.items() if comparison.exact]
     logs = sum(compared[key].source == "log" for key in exact)
     values = sum(compared[key].matched for key in exact)
@@ -60,7 +61,7 @@ def draw(results: Results, path: Path) -> None:
 def main() -> None:
     """Writes README.md's results and its picture, `_static/readme.svg`."""
     root: Path = repository_root()
-    store = Store(default_results(), "full")
+    store = open_store("full")
     results = Results.of("full", store.find_all(PARTS))
     readme = root / "README.md"
     readme.write_text(updated(readme.read_text("utf-8"), results), "utf-8")
