@@ -123,11 +123,8 @@ def row(label, work, per, seconds, beside, to_reach=None, share=None, **more):
 
 def machine(images):
     """Facts about the machine, and versions."""
-    facts = {
-        name: str(value)
-        for name, value in provenance.provenance(images.name, images.digest, enabled()).items()
-    }
-    del facts["commit"]
+    origin = provenance.machine(enabled()) | {"data": images.name, "data_digest": images.digest}
+    facts = {name: str(value) for name, value in origin.items()}
     facts["cores"] = str(num_cores())
     for name in PACKAGES:
         try:

@@ -18,6 +18,7 @@ import types
 
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[name] = "1"  # before NumPy is loaded, which counts them then
+os.environ["MLPCW_PROBES"] = ""  # those of the user are neither read nor written
 
 import hypothesis  # noqa: E402
 import kept  # noqa: E402
@@ -27,7 +28,8 @@ import witnesses  # noqa: E402
 from runs import Inline, forged  # noqa: E402
 
 from mlpcw import compiled, kernels, mnist, step_kernels  # noqa: E402
-from mlpcw.study.runs import sweep as runner  # noqa: E402
+from mlpcw.study.runs import executors  # noqa: E402
+from mlpcw.study.runs import train as training  # noqa: E402
 
 hypothesis.settings.register_profile(
     "fixed",
@@ -143,6 +145,6 @@ def here(monkeypatch):
         keys.append(arm.key)
         return forged(arm, seed)
 
-    monkeypatch.setattr(runner, "train", train)
-    monkeypatch.setattr(runner, "default_executor", lambda *_: Inline())
+    monkeypatch.setattr(training, "train", train)
+    monkeypatch.setattr(executors, "default_executor", lambda *_: Inline())
     return keys
