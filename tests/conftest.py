@@ -137,6 +137,14 @@ def witness_table(request):
 
 
 @pytest.fixture
+def environment(monkeypatch):
+    """Restores, afterwards, the variables that the workers are given."""
+    for name in executors.THREAD_VARIABLES:
+        monkeypatch.setenv(name, "2")
+    monkeypatch.setenv("MLPCW_DATA_DIR", os.environ.get("MLPCW_DATA_DIR", ""))
+
+
+@pytest.fixture
 def here(monkeypatch):
     """Trains in this thread; the keys of what is trained. The records are forged."""
     keys = []

@@ -76,20 +76,40 @@ def test_a_new_record_replaces_the_old_one(kept, path):
 # ---- A write that fails ---------------------------------------------------------------------
 
 
-def fails(*_):
-    raise OSError(28, "No space left on device")
+class Half:
+    """A file that writes half of what it is given and fails."""
+
+    def __init__(self, file, error):
+        self._file, self._error = file, error
+
+    def __getattr__(self, name):
+        return getattr(self._file, name)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._file.close()
+
+    def write(self, text):
+        self._file.write(text[: len(text) // 2])
+        raise self._error
 
 
-def interrupted(*_):
-    raise KeyboardInterrupt
+@pytest.mark.parametrize(
+    "step", ["tempfile.mkstemp", "os.fdopen", "os.fsync", "os.chmod", "os.replace"]
+)
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_whatever_step_of_a_write_fails_the_old_file_stays_alone(
+    kept, path, monkeypatch, step, error
+):
+    def fails(*_):
+        raise error
 
-
-@pytest.mark.parametrize("step", ["replace", "fsync", "chmod"])
-@pytest.mark.parametrize(("how", "error"), [(fails, OSError), (interrupted, KeyboardInterrupt)])
-def test_a_write_that_fails_leaves_the_old_file_alone(kept, path, monkeypatch, step, how, error):
     before = path.read_bytes()
-    monkeypatch.setattr(os, step, how)
-    with pytest.raises(error):
+    half = lambda *args, **options: Half(open(*args, **options), error)  # noqa: E731
+    monkeypatch.setattr(step, half if step == "os.fdopen" else fails)
+    with pytest.raises(type(error)):
         kept.write(other_test_error(0.125))
     assert files(kept) == [path]
     assert path.read_bytes() == before

@@ -201,14 +201,6 @@ def test_a_worker_that_dies_between_two_runs_costs_nothing_but_time():
 # ---- Real processes -------------------------------------------------------------------------
 
 
-@pytest.fixture
-def environment(monkeypatch):
-    """Restores, afterwards, the variables that the workers are given."""
-    for name in executors.THREAD_VARIABLES:
-        monkeypatch.setenv(name, "2")
-    monkeypatch.setenv("MLPCW_DATA_DIR", os.environ.get("MLPCW_DATA_DIR", ""))
-
-
 def is_running(pid):
     try:
         os.kill(pid, 0)
