@@ -17,8 +17,10 @@ import tempfile
 from fuzzing import mutated, peak_mib
 from runs import forged, quick_arm
 
+from mlpcw.study.pages.stored import open_store
 from mlpcw.study.records import store
-from mlpcw.study.records.store import DamagedRecordError, State, Store
+from mlpcw.study.records.record import DamagedRecordError, sealed
+from mlpcw.study.records.store import State
 
 ARMS = [
     quick_arm("part1/l1l2_1e-3_1e-2"),
@@ -105,7 +107,7 @@ def any_file(rng, records):
         case 0:
             return "any JSON", json.dumps(any_json(rng, depth=5)).encode()
         case 1:
-            return "mutated bytes", mutated(rng, store.sealed(record).encode())
+            return "mutated bytes", mutated(rng, sealed(record).encode())
         case 2:
             return "any bytes", rng.randbytes(rng.randrange(200))
         case 3 if rng.random() < 0.1:
@@ -113,7 +115,7 @@ def any_file(rng, records):
     for _ in range(rng.choice((0, 1, 1, 1, 2, 3))):
         change(rng, record)
     try:
-        return "mutated, sealed", store.sealed(record).encode()
+        return "mutated, sealed", sealed(record).encode()
     except (AttributeError, TypeError, ValueError):  # it has no digest
         return "mutated, not sealed", json.dumps(record).encode()
 
@@ -128,7 +130,7 @@ def check(kept, path, content):
         assert len(str(error)) < 1000
         record = None
     else:
-        assert store.sealed(record).encode() == content
+        assert sealed(record).encode() == content
     for arm in ARMS[:2]:  # the file's own arm, and one whose record is not there
         finding = kept.find(arm, 0)
         assert finding.reason.isprintable() and len(finding.reason) < 1000
@@ -141,7 +143,7 @@ def main(count: int, seed: int) -> None:
     counts = collections.Counter()
     records = [forged(arm) for arm in ARMS]
     with tempfile.TemporaryDirectory() as folder:
-        kept = Store(folder, "quick", 1)
+        kept = open_store("quick", folder, 1)
         path = kept.write(records[0])
         for _ in range(count):
             kind, content = any_file(rng, records)

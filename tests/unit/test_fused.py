@@ -45,7 +45,7 @@ from mlpcw.learning_rules import (
 from mlpcw.models import MultipleLayerModel, SingleLayerModel
 from mlpcw.optimisers import Optimiser
 from mlpcw.penalties import L1L2Penalty, L1Penalty, L2Penalty
-from mlpcw.study.records import arms
+from mlpcw.study import chapters
 from mlpcw.study.runs import set_up as training
 
 TOLERANCES = {"float64": 1e-12, "float32": 1e-5}
@@ -250,7 +250,7 @@ def test_same_update_in_arrays_of_any_layout(
 
 def _distinct_arms():
     """The arms of the report, but for data and protocol; one for each network and penalty."""
-    return [arm for arm in arms.arms("quick") if arm.part != "starts"]
+    return [arm for arm in chapters.arms("quick") if arm.part != "starts"]
 
 
 @pytest.mark.parametrize("dtype", TOLERANCES)
@@ -752,7 +752,7 @@ def test_single_precision_stays_single(monkeypatch, penalty):
 
 @pytest.mark.parametrize("dtype", TOLERANCES)
 def test_an_epoch_needs_little_memory(dtype):
-    arm = arms.find("quick", "part1/l1l2_1e-3_1e-2")
+    arm = chapters.find("quick", "part1/l1l2_1e-3_1e-2")
     rng = np.random.RandomState(305)
     inputs = rng.uniform(size=(4000, 784)).astype("f4")  # 12.5 MB
     data = DataProvider(inputs, np.eye(10)[rng.randint(10, size=4000)], 50, rng=rng)

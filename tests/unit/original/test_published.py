@@ -4,10 +4,10 @@ The start states are checked against the providers, the optimiser and the transf
 whole training leaves the generator in is what `start_rng` says without training.
 """
 
-import dataclasses
 import itertools
 import math
 
+import msgspec
 import numpy as np
 import pytest
 import scipy.ndimage
@@ -19,9 +19,11 @@ from mlpcw.initialisers import ConstantInit
 from mlpcw.layers import AffineLayer, ConvolutionalLayer
 from mlpcw.models import MultipleLayerModel
 from mlpcw.optimisers import GradientDescentLearningRule, Optimiser
+from mlpcw.study import chapters
 from mlpcw.study.original import published as replay
+from mlpcw.study.pages.stored import open_store
 from mlpcw.study.records import arms, store
-from mlpcw.study.runs import sweep as runner
+from mlpcw.study.runs.train import train
 
 COLUMNS = ("error_train", "acc_train", "error_valid", "acc_valid", "params_penalty")
 
@@ -296,7 +298,7 @@ def test_an_arm_without_a_log_has_none():
 
 @pytest.mark.parametrize("key", [*replay.LOGS, *replay.TABLES])
 def test_whatever_is_compared_is_an_arm(key):
-    assert arms.find("full", key).key == key
+    assert chapters.find("full", key).key == key
 
 
 def test_logs_and_tables_do_not_overlap():
@@ -449,20 +451,20 @@ def test_the_verdict_on_nothing_to_compare_says_so():
     ],
 )
 def test_the_first_epochs_print_what_2016_printed(key, num_epochs, num_values):
-    arm = arms.find("full", key, num_epochs)
-    comparison = replay.compare(key, runner.train(arm, arms.SEED_2016)["curves"])
+    arm = chapters.find("full", key, num_epochs)
+    comparison = replay.compare(key, train(arm, arms.SEED_2016)["curves"])
     assert (comparison.matched, comparison.total) == (num_values, num_values), comparison
 
 
 # ---- The stored runs ------------------------------------------------------------------------
 
 
-STORE = store.Store(store.default_results(), "full")
+STORE = open_store("full")
 
 
 def stored(key):
     """The record of a stored run; skips, by name, where it is not there."""
-    path = STORE.path(arms.find("full", key), arms.SEED_2016)
+    path = STORE.path(chapters.find("full", key), arms.SEED_2016)
     if not path.exists():
         pytest.skip(f"the run {key} is not stored yet")
     return store.read_record(path)
@@ -522,5 +524,5 @@ def test_the_stored_runs_are_whole_and_fresh_and_no_others_are_there():
 
 
 def test_a_short_run_of_an_arm_is_the_same_arm():
-    arm = arms.find("full", "part1/none")
-    assert dataclasses.replace(arms.find("full", "part1/none", 5), num_epochs=100) == arm
+    arm = chapters.find("full", "part1/none")
+    assert msgspec.structs.replace(chapters.find("full", "part1/none", 5), num_epochs=100) == arm

@@ -4,14 +4,15 @@ import made_up
 import pytest
 
 from mlpcw.study.pages import readme
+from mlpcw.study.pages.stored import open_store
 from mlpcw.study.records.arms import PARTS
 from mlpcw.study.records.results import MissingRunsError, Results
-from mlpcw.study.records.store import Store, default_results, repository_root
+from mlpcw.study.records.store import repository_root
 
 
 @pytest.fixture(scope="module")
 def stored():
-    store = Store(default_results(), "full")
+    store = open_store("full")
     try:
         return Results.of("full", store.find_all(PARTS))
     except MissingRunsError as error:

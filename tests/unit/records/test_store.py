@@ -106,8 +106,10 @@ def test_whatever_step_of_a_write_fails_the_old_file_stays_alone(
     def fails(*_):
         raise error
 
+    def half(*args, **options):
+        return Half(open(*args, **options), error)
+
     before = path.read_bytes()
-    half = lambda *args, **options: Half(open(*args, **options), error)  # noqa: E731
     monkeypatch.setattr(step, half if step == "os.fdopen" else fails)
     with pytest.raises(type(error)):
         kept.write(other_test_error(0.125))

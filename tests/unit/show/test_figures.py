@@ -15,9 +15,10 @@ from matplotlib.colors import to_hex
 from matplotlib.text import Text
 
 from mlpcw import mnist
+from mlpcw.study import chapters
 from mlpcw.study.original import published as replay
 from mlpcw.study.records import arms
-from mlpcw.study.runs import sweep as runner
+from mlpcw.study.runs import train as training
 from mlpcw.study.show import figures
 from mlpcw.study.show import style as look
 from mlpcw.study.show import words as labels
@@ -45,8 +46,8 @@ def _styled_and_never_trained(monkeypatch):
     def refuse(*arguments):
         raise AssertionError("a figure trains")
 
-    monkeypatch.setattr(runner, "train", refuse)
-    monkeypatch.setattr(runner.training, "set_up", refuse)
+    monkeypatch.setattr(training, "train", refuse)
+    monkeypatch.setattr(training, "set_up", refuse)
     with matplotlib.rc_context():
         figures.style()
         yield
@@ -225,7 +226,7 @@ class TestWeightDensity:
 
 
 def test_share_near_zero_and_quantile_by_hand():
-    record = made_up.record(arms.find("full", "part1/none"), arms.SEED_2016)
+    record = made_up.record(chapters.find("full", "part1/none"), arms.SEED_2016)
     # bins [-0.0125, -0.01), [-0.01, -0.0075), ..., the last [0.01, 0.0125)
     counts = [4, 1, 0, 0, 2, 1, 0, 0, 0, 2]
     record["weights"] = {"bin_width": 0.0025, "first_bin": -5, "counts": counts}
