@@ -187,7 +187,6 @@ def replay(runs: tuple[str, ...], epochs: int, workers: int, results: Path | Non
     import tempfile
 
     from mlpcw.study import chapters
-    from mlpcw.study.original import published
     from mlpcw.study.records.arms import SEED_2016
     from mlpcw.study.records.results import Results
     from mlpcw.study.runs.sweep import sweep
@@ -209,10 +208,11 @@ def replay(runs: tuple[str, ...], epochs: int, workers: int, results: Path | Non
         stored = Results.of("full", [store.find(arm, SEED_2016) for arm in wanted])
     missed, compared = [], 0
     for key, (record,) in stored.runs.items():
-        comparison = published.compare(key, record["curves"])
+        condition = chapters.CONDITIONS[key]
+        comparison = condition.compare(record["curves"])
         compared += comparison.total
-        click.echo(f"{key:28}{published.verdict(key, comparison)}")
-        if key in published.REPLAYED and comparison.total and not comparison.exact:
+        click.echo(f"{key:28}{condition.verdict(record['curves'])}")
+        if condition.exact and comparison.total and not comparison.exact:
             missed.append(key)
     if not compared:
         raise click.ClickException("nothing was compared: 2016 printed no value of these runs")
@@ -232,7 +232,7 @@ def verify(profile: str, results: Path | None, epochs: int, retrain: int) -> Non
     to so many printed digits, or different.
     """
     from mlpcw import mnist
-    from mlpcw.study.original import published
+    from mlpcw.study import chapters
     from mlpcw.study.records.store import State
     from mlpcw.study.runs import freshness
     from mlpcw.study.runs import retrain as retraining
@@ -264,8 +264,9 @@ def verify(profile: str, results: Path | None, epochs: int, retrain: int) -> Non
         if not drawn:
             raise click.ClickException(f"no run in {store.folder} is good and can be trained again")
         click.echo(f"trained again, drawn at random from {count[State.DONE]} runs:")
+        replayed = {key for key, condition in chapters.CONDITIONS.items() if condition.exact}
         with sentences(click.ClickException):
-            outcomes = retraining.retrain(store, drawn, published.REPLAYED)
+            outcomes = retraining.retrain(store, drawn, replayed)
         for finding, outcome in zip(drawn, outcomes, strict=True):
             click.echo(f"{finding.arm.key} with seed {finding.seed}: {outcome.verdict}")
         different = sum(not outcome.good for outcome in outcomes)

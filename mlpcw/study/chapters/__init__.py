@@ -1,8 +1,11 @@
 """What is trained and shown, chapter by chapter: so far the arms of the profiles."""
 
+import dataclasses
+
 from msgspec.structs import replace
 
 from mlpcw import checks
+from mlpcw.study.original import published
 from mlpcw.study.records.arms import MOST, PARTS, PROFILES, Arm, Augmentation, Convolution, Penalty
 
 
@@ -90,8 +93,39 @@ def _quick(arm: Arm) -> Arm:
     )
 
 
+@dataclasses.dataclass(frozen=True)
+class Condition:
+    """An arm of the full profile, and what 2016 published of it."""
+
+    arm: Arm
+
+    @property
+    def log(self) -> str:
+        """Name of its published log, or ""."""
+        return "/".join(published.LOGS.get(self.arm.key, ()))
+
+    @property
+    def table(self) -> tuple[str, ...]:
+        """Number of a table of the report and its row there, or ()."""
+        return published.TABLES.get(self.arm.key, ())
+
+    @property
+    def exact(self) -> bool:
+        """Whether every printed digit of 2016 is reached on any machine."""
+        return self.arm.key in published.REPLAYED
+
+    def compare(self, curves: dict[str, list[float]]) -> published.Comparison:
+        """Compares the curves of a run with what 2016 printed of it."""
+        return published.compare(self.arm.key, curves)
+
+    def verdict(self, curves: dict[str, list[float]]) -> str:
+        """What the comparison says, in a line."""
+        return published.verdict(self.arm.key, self.compare(curves))
+
+
 _FULL = _faithful() + _starts()
 _QUICK = tuple(_quick(arm) for arm in _faithful())
+CONDITIONS = {arm.key: Condition(arm) for arm in _FULL}
 
 
 def arms(profile: str, part: str | None = None, num_epochs: int = 0) -> tuple[Arm, ...]:
