@@ -13,7 +13,7 @@ import pytest
 from runs import apart_from_times, quick_arm, record_of
 
 from mlpcw import mnist
-from mlpcw.study.original import published as replay
+from mlpcw.study.original import as_run
 from mlpcw.study.records import arms, store
 from mlpcw.study.records.store import Store
 from mlpcw.study.runs import set_up as training
@@ -57,7 +57,7 @@ def test_a_record_does_not_depend_on_what_was_trained_before(order):
 
 def test_a_record_does_not_depend_on_what_is_remembered():
     before = [text(record_of(arm)) for arm in ARMS]
-    for cached in (mnist.digits, training.probe, replay._state_after):
+    for cached in (mnist.digits, training.probe, as_run._state_after):
         cached.cache_clear()
     assert [text(runner.train(arm, 0)) for arm in ARMS] == before
 

@@ -14,7 +14,8 @@ from runs import command as run
 
 import mlpcw
 from mlpcw import mnist
-from mlpcw.study.original import published as replay
+from mlpcw.study.chapters import CONDITIONS
+from mlpcw.study.original import published
 from mlpcw.study.records import arms, store
 from mlpcw.study.records.store import State, Store
 from mlpcw.study.runs import sweep as runner
@@ -424,14 +425,14 @@ def as_printed(key, num_epochs=100, **changes):
     """The record of a run of 2016 that prints what 2016 printed of it."""
     arm = arms.find("full", key, 0 if num_epochs == 100 else num_epochs)
     record = forged(arm, arms.SEED_2016)
-    log = replay.published_log(key)
-    if log:
+    condition = CONDITIONS[key]
+    if condition.log:
+        log = published.published_log(condition.log)
         for name in record["curves"]:
             if name in log:
                 record["curves"][name] = list(log[name][: len(record["curves"][name])])
-    elif key in replay.TABLES:
-        table, row = replay.TABLES[key]
-        for name, cell in replay.report_tables()[table]["values"][row].items():
+    elif condition.table:
+        for name, cell in published.table_row(*condition.table).items():
             record["curves"][name][-1] = cell
     return record
 
@@ -450,10 +451,11 @@ def test_replay_compares_run_by_run(replayed):
     result = run("replay", "--results", replayed.folder.parent)
     lines = dict(line.split(maxsplit=1) for line in result.stdout.splitlines())
     assert list(lines) == [arm.key for arm in replayed.arms() if arm.part != "starts"]
-    for key in replay.LOGS:
-        assert lines[key] == "105 of 105 printed values of its log"
-    for key in replay.TABLES:
-        assert lines[key] == "4 of   4 printed values of its table"
+    for key in lines:
+        if CONDITIONS[key].log:
+            assert lines[key] == "105 of 105 printed values of its log"
+        elif CONDITIONS[key].table:
+            assert lines[key] == "4 of   4 printed values of its table"
     assert lines["part3/cnn_15x15"] == "2016 printed nothing to compare with"
 
 

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from mlpcw.study.original import published as replay
 from mlpcw.study.records.arms import Arm
 from mlpcw.study.records.store import Finding, Record, State
 
@@ -100,7 +99,3 @@ class Results:
             start = each["first_bin"] - first
             counts[start : start + len(each["counts"])] += each["counts"]
         return np.arange(first, last + 1) * width, counts
-
-    def comparison(self, key: str) -> replay.Comparison:
-        """How an arm's one run of 2016 compares with the published numbers."""
-        return replay.compare(key, self.runs[key][0]["curves"])

@@ -12,11 +12,10 @@ digits, and different.
 import dataclasses
 import math
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 
-from mlpcw.study.original import published as replay
 from mlpcw.study.records.arms import Arm
 from mlpcw.study.records.store import Finding, Record, State, Store, dumps
 from mlpcw.study.runs import sweep as runner
@@ -66,12 +65,15 @@ def draw(findings: Iterable[Finding], count: int) -> list[Finding]:
     return [done[place] for place in sorted(chosen)]
 
 
-def repeat(store: Store, findings: Sequence[Finding]) -> list[Repeat]:
+def repeat(
+    store: Store, findings: Sequence[Finding], replayed: Collection[str] = ()
+) -> list[Repeat]:
     """Trains stored runs again, in processes of their own, and compares; what is stored stays.
 
     Args:
         store: The store that found the runs.
         findings: Runs that are done.
+        replayed: Keys of the arms that match all of the published digits on every machine.
 
     Returns:
         A repeat a run, in the order given.
@@ -85,15 +87,15 @@ def repeat(store: Store, findings: Sequence[Finding]) -> list[Repeat]:
         failures = runner.sweep(again, wanted, progress=True)
         found = [again.find(each.arm, each.seed) for each in findings]
     return [
-        compare(one.record, other.record)
+        compare(one.record, other.record, replayed)
         if other.state is State.DONE
         else Repeat(False, f"differs: it could not be trained again ({'; '.join(failures)})")
         for one, other in zip(findings, found, strict=True)
     ]
 
 
-def compare(stored: Record, again: Record) -> Repeat:
-    """Compares two records of one run."""
+def compare(stored: Record, again: Record, replayed: Collection[str] = ()) -> Repeat:
+    """Compares two records of one run; `replayed` is as in `repeat`."""
     if _content(stored) == _content(again):
         return Repeat(True, "identical")
     epochs = stored["curves"]["epoch"]
@@ -117,7 +119,7 @@ def compare(stored: Record, again: Record) -> Repeat:
         apart = f"{digits[agreed]} digits are the same at epoch {epochs[agreed]}"
         return Repeat(False, f"differs: {apart}, where every run keeps {EARLY_DIGITS}")
     arm = Arm.from_json(stored["arm"])
-    if arm.protocol == "2016" and arm.key in replay.REPLAYED:
+    if arm.protocol == "2016" and arm.key in replayed:
         apart = f"{least} digits are the same"
         return Repeat(False, f"differs: {apart}, where this run keeps {DIGITS} on every machine")
     start = f"the same to {min(digits[:agreed])} printed digits up to epoch {epochs[agreed - 1]}"

@@ -28,8 +28,8 @@ from mlpcw.learning_rules import MomentumLearningRule
 from mlpcw.models import MultipleLayerModel
 from mlpcw.optimisers import Optimiser
 from mlpcw.penalties import L1L2Penalty, L1Penalty, L2Penalty
-from mlpcw.study.original import published as replay
-from mlpcw.study.records.arms import Arm, Penalty
+from mlpcw.study.original import as_run
+from mlpcw.study.records.arms import SEED_2016, Arm, Penalty
 
 IMAGE_DIM, NUM_CLASSES = 28, 10
 UNSEEDED_2016 = 2016
@@ -90,22 +90,22 @@ def _set_up_2016(arm: Arm, images: mnist.ImageSet) -> Trial:
     starts from where the one before had left the generator; the convolutional runs of Part 3
     also shuffle another provider in place of their own.
     """
-    rng = replay.start_rng(arm.start)
+    rng = as_run.start_rng(arm.start)
     transformer = _transformer(arm, np.random.RandomState(UNSEEDED_2016))
     provider = functools.partial(ImageSetDataProvider, images, rng=rng)
     train = provider("train", arm.batch_size, arm.max_num_batches, transformer=transformer)
     if arm.start == "reseeded":
         valid = provider("valid", arm.batch_size)
-        rng.seed(replay.SEED_2016)
+        rng.seed(SEED_2016)
         train.reset()
         valid.reset()
         return Trial(build_model(arm, rng, rng), train, valid)
-    kernel_rng = replay.kernel_rng(arm.convolution.kernel_draws) if arm.convolution else rng
+    kernel_rng = as_run.kernel_rng(arm.convolution.kernel_draws) if arm.convolution else rng
     model = build_model(arm, rng, kernel_rng)
     valid = provider("valid", arm.batch_size)
-    rng.seed(replay.SEED_2016)
+    rng.seed(SEED_2016)
     if arm.convolution:
-        rng.permutation(replay.NUM_TRAIN)  # went to a provider that this run does not use
+        rng.permutation(as_run.NUM_TRAIN)  # went to a provider that this run does not use
     else:
         train.reset()
     valid.reset()
@@ -150,7 +150,7 @@ def build_model(arm: Arm, rng: checks.Rng, kernel_rng: checks.Rng) -> MultipleLa
     if arm.convolution:
         kernel_dim, channels = arm.convolution.kernel_dim, arm.convolution.num_output_channels
         first_image = arm.convolution.kernel_gradient == "first_image"
-        kind = replay.FirstImageConvolutionalLayer if first_image else ConvolutionalLayer
+        kind = as_run.FirstImageConvolutionalLayer if first_image else ConvolutionalLayer
         layers = [
             ReshapeLayer((1, IMAGE_DIM, IMAGE_DIM)),
             kind(
@@ -203,9 +203,9 @@ def _transformer(arm: Arm, strength_rng: checks.Rng) -> Callable | None:
                 fraction=fraction,
             )
         case "shift_2016":
-            return functools.partial(replay.shift_2016, unseeded=strength_rng, fraction=fraction)
+            return functools.partial(as_run.shift_2016, unseeded=strength_rng, fraction=fraction)
         case "noise_2016":
-            return functools.partial(replay.noise_2016, unseeded=strength_rng, fraction=fraction)
+            return functools.partial(as_run.noise_2016, unseeded=strength_rng, fraction=fraction)
     raise ValueError(f"augmentation {augmentation.kind!r} has no transform")
 
 

@@ -4,10 +4,8 @@ import numpy as np
 import pytest
 from runs import forged, outdated, quick_arm
 
-from mlpcw.study.original import published as replay
-from mlpcw.study.records import arms
 from mlpcw.study.records.results import MissingRunsError, Results
-from mlpcw.study.records.store import State, Store
+from mlpcw.study.records.store import Store
 
 ARM, OTHER = quick_arm("part1/none"), quick_arm("part1/l2_1e-2")
 
@@ -119,15 +117,3 @@ def test_the_weights_of_all_seeds_are_counted_on_one_grid(results):
 def test_only_the_full_profile_stands_beside_2016(results):
     assert not results.beside_2016
     assert Results("full", {}).beside_2016
-
-
-def test_a_run_is_compared_with_what_2016_printed(tmp_path):
-    kept = Store(tmp_path, "full")
-    arm = arms.find("full", "part1/none")
-    made = forged(arm, arms.SEED_2016)
-    log = replay.published_log("part1/none")
-    made["curves"] = {name: log[name] for name in made["curves"]}
-    kept.write(made)
-    finding = kept.find(arm, arms.SEED_2016)
-    assert finding.state is State.DONE
-    assert Results.of("full", [finding]).comparison("part1/none").exact

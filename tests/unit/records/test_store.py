@@ -34,7 +34,7 @@ from mlpcw import (
     penalties,
     step_kernels,
 )
-from mlpcw.study.original import published as replay
+from mlpcw.study.original import as_run
 from mlpcw.study.records import arms, store
 from mlpcw.study.records.store import DamagedRecordError, State, Store
 from mlpcw.study.runs import set_up as training
@@ -606,13 +606,13 @@ CHANGES = {
     "kernel gradient": (conv, "grad_kernels", 1e-6, CONVOLUTIONAL),
     "convolution": (conv, "convolve", 1e-6, CONVOLUTIONAL),
     "kernel gradient of 2016": (
-        *(replay.FirstImageConvolutionalLayer, "_grads_wrt_kernels", 1e-6),
+        *(as_run.FirstImageConvolutionalLayer, "_grads_wrt_kernels", 1e-6),
         {"part3/cnn_5x5_first_image"},
     ),
     "rotation": (augmenters, "random_rotation", 1e-6, {"part2/random_rotation"}),
     "distortion": (augmenters, "random_distortion", 1e-6, WITH_DISTORTION),
-    "noise of 2016": (replay, "noise_2016", 1e-6, {"part2/random_noise"}),
-    "shift of 2016": (replay, "shift_2016", 1e-6, {"part2/random_shift"}),
+    "noise of 2016": (as_run, "noise_2016", 1e-6, {"part2/random_noise"}),
+    "shift of 2016": (as_run, "shift_2016", 1e-6, {"part2/random_shift"}),
     "gradient of the error": (errors.CrossEntropySoftmaxError, "grad", 1e-6, KEYS),
     "affine outputs": (layers.AffineLayer, "fprop", 1e-6, KEYS),
     "affine gradient to inputs": (layers.AffineLayer, "bprop", 1e-6, KEYS),

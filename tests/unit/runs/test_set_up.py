@@ -7,7 +7,7 @@ from runs import tiny_arm
 from mlpcw import fused, mnist
 from mlpcw.layers import AffineLayer, ConvolutionalLayer
 from mlpcw.penalties import L1L2Penalty, L1Penalty, L2Penalty
-from mlpcw.study.original import published as replay
+from mlpcw.study.original import as_run
 from mlpcw.study.records import arms
 from mlpcw.study.records.arms import Augmentation, Convolution, Penalty
 from mlpcw.study.runs import set_up as training
@@ -101,7 +101,7 @@ def test_statistics_and_training_passes_of_the_validation_data_are_in_one_fixed_
 @pytest.fixture
 def small_2016(monkeypatch, digits_for_mnist):
     """The protocol of 2016 on the digits, for arms that start fresh."""
-    monkeypatch.setattr(replay, "NUM_TRAIN", 1000)
+    monkeypatch.setattr(as_run, "NUM_TRAIN", 1000)
 
     def make(**changes):
         arm = tiny_arm(protocol="2016", **changes)
