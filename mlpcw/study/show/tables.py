@@ -57,19 +57,15 @@ class Table:
         return markdown_table(lines)
 
     def _beside_report(self, results: Results, condition: Shown) -> dict[str, list[str]]:
-        """The report's numbers and ours."""
-        row = table_row(self.number, condition.table[1])
-        report = {column: row[column] for column in self.columns}
-        here = [
-            mark(results, condition, column, cell)
-            + three_digits(results.final(condition.key, column))
-            for column, cell in report.items()
-        ]
+        """The report's numbers, where it has the condition, and ours."""
+        row = table_row(self.number, condition.table[1]) if condition.table else {}
+        here = []
+        for column in self.columns:
+            sign = mark(results, condition, column, row[column]) if row else ""
+            here.append(sign + three_digits(results.final(condition.key, column)))
         here += [three_digits(results.test(condition.key, metric)) for metric in self.test]
-        return {
-            "report": [*map(three_digits, report.values()), *[""] * len(self.test)],
-            "here": here,
-        }
+        report = [three_digits(row[column]) for column in self.columns if row]
+        return ({"report": report + [""] * len(self.test)} if row else {}) | {"here": here}
 
     def _over_seeds(self, results: Results, condition: Shown) -> dict[str, list[str]]:
         """The mean over the seeds and, of several, the range."""
