@@ -71,27 +71,21 @@ def finals(
     return {condition: results.final(condition.key, column) for condition in conditions}
 
 
-def tests(results: Results, conditions: Iterable[Condition], metric: str) -> dict[Condition, float]:
-    """Values on the test images; `metric` is "error" or "acc"."""
-    return {condition: results.test(condition.key, metric) for condition in conditions}
-
-
 def gaps(results: Results, conditions: Iterable[Condition]) -> dict[Condition, float]:
     """Validation error less training error at the end, the latter on clean images."""
-    return {condition: _gap(results, condition.key) for condition in conditions}
-
-
-def _gap(results: Results, key: str) -> float:
-    clean = "_clean" if results.arm(key).augmentation else ""
-    return results.final(key, "error_valid") - results.final(key, f"error_train{clean}")
+    by_condition = finals(results, conditions, "error_valid")
+    for condition in by_condition:
+        clean = "_clean" if condition.arm.augmentation else ""
+        by_condition[condition] -= results.final(condition.key, f"error_train{clean}")
+    return by_condition
 
 
 def beside_2016(results: Results, conditions: Iterable[Condition]) -> str:
     """A list of how the runs compare with what 2016 printed; a sentence in other profiles."""
     if not results.beside_2016:
         return "These are not the runs of 2016, so its numbers are not shown beside them."
-    return "\n".join(
-        f"* {condition.label_in(results)}:"
-        f" {condition.verdict(results.runs[condition.key][0]['curves']).strip()}."
-        for condition in conditions
-    )
+    lines = []
+    for condition in conditions:
+        verdict = condition.verdict(results.runs[condition.key][0]["curves"]).strip()
+        lines.append(f"* {condition.label_in(results)}: {verdict}.")
+    return "\n".join(lines)

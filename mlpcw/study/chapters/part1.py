@@ -1,6 +1,6 @@
 """Chapter 1, regularisation: its conditions, figures, table and texts."""
 
-from mlpcw.study.chapters.condition import EXACT, Condition, beside_2016, finals, gaps, tests
+from mlpcw.study.chapters.condition import EXACT, Condition, beside_2016, finals, gaps
 from mlpcw.study.chapters.figures import Curves, Density, Dots
 from mlpcw.study.records.arms import Arm, Penalty
 from mlpcw.study.records.results import Results
@@ -10,35 +10,23 @@ from mlpcw.study.show.words import against, count, lowest, percent, ranking, thr
 
 
 def _penalised(
-    name: str,
-    label: str,
-    colour: str,
-    penalty: Penalty | None,
-    table: tuple[str, ...] = (),
-    replay: str = "",
+    name: str, label: str, colour: str, replay: str = "", table: str = "", **strengths: float
 ) -> Condition:
+    penalty = Penalty(**strengths) if strengths else None
     arm = Arm(part="part1", name=name, start="reseeded", batch_size=50, penalty=penalty)
-    return Condition(arm=arm, label=label, colour=colour, log=arm.key, table=table, replay=replay)
+    row = (table, name) if table else ()
+    return Condition(arm=arm, label=label, colour=colour, log=arm.key, table=row, replay=replay)
 
 
 # Colours, in all chapters: those of Okabe and Ito and of Tol, which are safe for the colour-blind.
 # Grey is the plain network; a family shares its hue, the stronger coefficient is lighter.
-NONE = _penalised("none", "no penalty", "#8A8A8A", None, ("1.1", "none"), EXACT)
-L1 = _penalised("l1_1e-5", "L1 10⁻⁵", "#0072B2", Penalty(l1=1e-5), ("1.1", "l1_1e-5"))
-L1_STRONG = _penalised("l1_1e-3", "L1 10⁻³", "#56B4E9", Penalty(l1=1e-3))
-L2 = _penalised("l2_1e-4", "L2 10⁻⁴", "#D55E00", Penalty(l2=1e-4), ("1.1", "l2_1e-4"), EXACT)
-L2_STRONG = _penalised("l2_1e-2", "L2 10⁻²", "#E69F00", Penalty(l2=1e-2))
-BOTH = _penalised(
-    "l1l2_1e-5_1e-4",
-    "L1 10⁻⁵ + L2 10⁻⁴",
-    "#882255",
-    Penalty(l1=1e-5, l2=1e-4),
-    ("1.1", "l1l2_1e-5_1e-4"),
-    EXACT,
-)
-BOTH_STRONG = _penalised(
-    "l1l2_1e-3_1e-2", "L1 10⁻³ + L2 10⁻²", "#E3A6CF", Penalty(l1=1e-3, l2=1e-2)
-)
+NONE = _penalised("none", "no penalty", "#8A8A8A", EXACT, "1.1")
+L1 = _penalised("l1_1e-5", "L1 10⁻⁵", "#0072B2", "", "1.1", l1=1e-5)
+L1_STRONG = _penalised("l1_1e-3", "L1 10⁻³", "#56B4E9", l1=1e-3)
+L2 = _penalised("l2_1e-4", "L2 10⁻⁴", "#D55E00", EXACT, "1.1", l2=1e-4)
+L2_STRONG = _penalised("l2_1e-2", "L2 10⁻²", "#E69F00", l2=1e-2)
+BOTH = _penalised("l1l2_1e-5_1e-4", "L1 10⁻⁵ + L2 10⁻⁴", "#882255", EXACT, "1.1", l1=1e-5, l2=1e-4)
+BOTH_STRONG = _penalised("l1l2_1e-3_1e-2", "L1 10⁻³ + L2 10⁻²", "#E3A6CF", l1=1e-3, l2=1e-2)
 
 CONDITIONS = (NONE, L1, L1_STRONG, L2, L2_STRONG, BOTH, BOTH_STRONG)
 WEAK = (NONE, L1, L2, BOTH)
@@ -51,7 +39,7 @@ penalty_table = Table("1.1", WEAK, ("error_valid",), ("error",))
 
 
 def texts(results: Results) -> dict[str, str]:
-    """Texts of the chapter, by the names under which it refers to them."""
+    """Texts of the chapter by the names used there."""
     valid = finals(results, WEAK, "error_valid")
     gap = gaps(results, WEAK)
     over_epochs = results.curves(NONE.key, "error_valid").mean(axis=0)
@@ -70,7 +58,7 @@ def texts(results: Results) -> dict[str, str]:
         "part1_smallest_gap": lowest(results, gap),
         "part1_strong": ranking(results, finals(results, STRONG, "error_valid")),
         "part1_strong_train": ranking(results, finals(results, STRONG, "error_train")),
-        "part1_test": ranking(results, tests(results, WEAK, "error")),
+        "part1_test": ranking(results, {each: results.test(each.key, "error") for each in WEAK}),
         "part1_best": lowest(results, valid),
         "part1_penalised_below": count(len(below)),
         "part1_both_l1": against(valid[BOTH], valid[L1]),

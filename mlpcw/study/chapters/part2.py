@@ -1,19 +1,11 @@
 """Chapter 2, augmentation: its conditions, figures, tables and texts."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mlpcw import augmenters, checks, mnist
-from mlpcw.study.chapters.condition import (
-    EXACT,
-    UNSEEDED,
-    Condition,
-    beside_2016,
-    finals,
-    gaps,
-    tests,
-)
+from mlpcw.study.chapters.condition import EXACT, UNSEEDED, Condition, beside_2016, finals, gaps
 from mlpcw.study.chapters.figures import Curves, Dots
 from mlpcw.study.original import as_run
 from mlpcw.study.records.arms import Arm, Augmentation
@@ -25,44 +17,38 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+def _condition(
+    name: str, label: str, colour: str, table: tuple[str, ...], replay: str = EXACT, **of_arm: Any
+) -> Condition:
+    log = f"part2/{name}" if table[:1] == ("2.2",) else ""
+    arm = Arm(part="part2", name=name, **of_arm)
+    return Condition(arm=arm, label=label, colour=colour, log=log, table=table, replay=replay)
+
+
 def _size(num_images: int, colour: str) -> Condition:
-    arm = Arm(part="part2", name=f"size_{num_images}", max_num_batches=num_images // 100)
-    table = ("2.1", str(num_images))
-    return Condition(arm=arm, label="{images} images", colour=colour, table=table, replay=EXACT)
+    name, table = f"size_{num_images}", ("2.1", str(num_images))
+    return _condition(name, "{images} images", colour, table, max_num_batches=num_images // 100)
 
 
-def _transformed(label: str, kind: str, start: str, colour: str, replay: str = EXACT) -> Condition:
-    name = f"random_{label}"
-    arm = Arm(part="part2", name=name, start=start, augmentation=Augmentation(kind=kind))
-    return Condition(
-        arm=arm, label=label, colour=colour, log=arm.key, table=("2.2", name), replay=replay
-    )
+def _augmented(label: str, kind: str, start: str, colour: str, replay: str = EXACT) -> Condition:
+    name, augmentation = f"random_{label}", Augmentation(kind=kind)
+    table = ("2.2", name)
+    return _condition(name, label, colour, table, replay, start=start, augmentation=augmentation)
 
 
 def _sigma(sigma: float, start: str, colour: str, replay: str = EXACT) -> Condition:
-    name = f"sigma_{sigma:g}"
-    augmentation = Augmentation(kind="distortion", sigma=sigma)
-    return Condition(
-        arm=Arm(part="part2", name=name, start=start, augmentation=augmentation),
-        label=f"σ = {sigma:g}",
-        colour=colour,
-        table=("2.3", name),
-        replay=replay,
-    )
+    name, augmentation = f"sigma_{sigma:g}", Augmentation(kind="distortion", sigma=sigma)
+    label, table = f"σ = {sigma:g}", ("2.3", name)
+    return _condition(name, label, colour, table, replay, start=start, augmentation=augmentation)
 
 
-INITIAL = Condition(
-    arm=Arm(part="part2", name="initial_data", start="distortion"),
-    label="initial data",
-    colour="#8A8A8A",
-    log="part2/initial_data",
-    table=("2.2", "initial_data"),
-    replay=EXACT,
+INITIAL = _condition(
+    "initial_data", "initial data", "#8A8A8A", ("2.2", "initial_data"), start="distortion"
 )
-NOISE = _transformed("noise", "noise_2016", "distortion", "#AA4499", UNSEEDED)
-SHIFT = _transformed("shift", "shift_2016", "rotation", "#E69F00", UNSEEDED)
-ROTATION = _transformed("rotation", "rotation", "plain", "#56B4E9")
-DISTORTION = _transformed("distortion", "distortion", "shift", "#117733")
+NOISE = _augmented("noise", "noise_2016", "distortion", "#AA4499", UNSEEDED)
+SHIFT = _augmented("shift", "shift_2016", "rotation", "#E69F00", UNSEEDED)
+ROTATION = _augmented("rotation", "rotation", "plain", "#56B4E9")
+DISTORTION = _augmented("distortion", "distortion", "shift", "#117733")
 
 SIZES = (_size(1000, "#7FB8E0"), _size(5000, "#2F7FB8"), _size(10_000, "#0B3C6F"))
 AUGMENTED = (NOISE, SHIFT, ROTATION, DISTORTION)
@@ -118,7 +104,7 @@ def image_grid(images: mnist.ImageSet, kind: str) -> "Figure":
 
 
 def texts(results: Results) -> dict[str, str]:
-    """Texts of the chapter, by the names under which it refers to them."""
+    """Texts of the chapter by the names used there."""
     valid = finals(results, COMPARED, "error_valid")
     best = min(AUGMENTED, key=valid.get)
     below = [each for each in AUGMENTED if against(valid[each], valid[INITIAL]) == "below"]
@@ -131,7 +117,9 @@ def texts(results: Results) -> dict[str, str]:
         ),
         "part2_ranking": ranking(results, valid),
         "part2_gaps": ranking(results, gaps(results, COMPARED)),
-        "part2_test": ranking(results, tests(results, COMPARED, "error")),
+        "part2_test": ranking(
+            results, {each: results.test(each.key, "error") for each in COMPARED}
+        ),
         "part2_sizes": ranking(results, finals(results, SIZES, "error_valid")),
         "part2_sizes_train": ranking(results, finals(results, SIZES, "error_train")),
         "part2_sigmas": ranking(results, sigmas),
@@ -156,15 +144,9 @@ def texts(results: Results) -> dict[str, str]:
     return by_name
 
 
-def rms_displacement(alpha: float, sigma: float, num_fields: int = 400) -> float:
-    """Root-mean-square length of one component of a distortion's displacements, pixels.
-
-    Args:
-        alpha: Scale of the displacements.
-        sigma: Standard deviation of the blur, pixels.
-        num_fields: Fields drawn, with a fixed seed.
-    """
-    noise = np.random.RandomState(0).uniform(-1, 1, size=(num_fields, 28, 28))
+def rms_displacement(alpha: float, sigma: float) -> float:
+    """Root-mean-square length of one component of a distortion's displacements, pixels."""
+    noise = np.random.RandomState(0).uniform(-1, 1, size=(400, 28, 28))
     return float(np.sqrt((augmenters.displacement_fields(noise, alpha, sigma) ** 2).mean()))
 
 

@@ -63,7 +63,7 @@ kernel_size_table = Table("3.2", (CNN_10, CNN_5), ALL, ("acc",))
 
 
 def texts(results: Results) -> dict[str, str]:
-    """Texts of the chapter, by the names under which it refers to them."""
+    """Texts of the chapter by the names used there."""
     acc = finals(results, COMPARED, "acc_valid")
     errors = finals(results, COMPARED, "error_valid")
     of_kernels = [acc[condition] for condition in KERNEL_SIZES]

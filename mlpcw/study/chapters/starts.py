@@ -6,6 +6,7 @@ run left it, and the kernel's generator may have drawn kernels of other sizes be
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +22,7 @@ COLOURS = {5: "#0072B2", 10: "#E69F00", 15: "#882255"}
 
 
 def convolutional(
-    part: str, name: str, convolution: Convolution, start: str = "plain", **shown: object
+    part: str, name: str, convolution: Convolution, start: str = "plain", **shown: Any
 ) -> Condition:
     """A network with a convolutional layer; `shown` has what readers see other than its size."""
     arm = Arm(part=part, name=name, start=start, hidden_dims=(100,), convolution=convolution)

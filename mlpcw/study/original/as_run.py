@@ -47,17 +47,8 @@ def shift_2016(
 ) -> np.ndarray:
     """Moves the chosen images down and right by one whole number of pixels, 1 to 4.
 
-    One number serves the whole batch and both axes. A cubic spline at whole pixels is the pixels
-    themselves, so a shift by a whole number is a copy.
-
-    Args:
-        inputs: Images, `(batch_size, 784)`.
-        rng: Chooses the images.
-        unseeded: Draws the number.
-        fraction: Share of the batch that is changed.
-
-    Returns:
-        New images, `(batch_size, 784)`.
+    One number serves the whole batch and both axes; arguments are those of `noise_2016`. A cubic
+    spline at whole pixels is the pixels themselves, so a shift by a whole number is a copy.
     """
     outputs = inputs.copy()
     chosen = _choose(len(inputs), rng, fraction)
@@ -88,8 +79,8 @@ class FirstImageConvolutionalLayer(ConvolutionalLayer):
 def start_rng(start: str) -> np.random.RandomState:
     """The shared generator as it was when a run's train provider was built.
 
-    A run leaves the generator in a state that follows from its draws alone, so they are drawn here
-    without training. Takes up to some ten seconds the first time, then it is remembered.
+    The state after a run follows from its draws alone, so they are drawn here without training: up
+    to ten seconds the first time, then it is cached.
 
     Args:
         start: "fresh" or "reseeded" (just seeded); or the run that came before: "plain" (no

@@ -29,8 +29,7 @@ class Comparison:
     """How the values of one run compare with what 2016 printed of it.
 
     Attributes:
-        source: "log", "table", or "" where 2016 printed nothing of this run. Of a table nothing is
-            compared with a run of other than its number of epochs.
+        source: "log", "table", or "" where 2016 printed nothing of this run.
         matched: Printed values that ours round to, all three significant digits.
         total: Printed values compared.
         deviations: Column name to its largest relative deviation, 0 where all match.
@@ -59,11 +58,7 @@ def log_names() -> list[str]:
 
 
 def published_log(name: str) -> dict[str, list[float]]:
-    """A published log: "epoch" and each column to its values.
-
-    Args:
-        name: One of `log_names()`.
-    """
+    """The log of this name: "epoch" and the columns to their values."""
     part, run = name.split("/")
     log = published_runs()["runs"][part][run]
     columns = zip(published_runs()["columns"], zip(*log["rows"], strict=True), strict=True)
@@ -83,12 +78,7 @@ def report_tables() -> dict[str, Any]:
 
 
 def table_row(number: str, name: str) -> dict[str, float]:
-    """What a table of the report prints in one row, by column.
-
-    Args:
-        number: The table's number, such as "2.1".
-        name: The row's name, such as "1000".
-    """
+    """What a table of the report, "2.1", prints in one row, "1000", by column."""
     row = report_tables()["table_" + number.replace(".", "_")]["values"][name]
     return row if isinstance(row, dict) else {"error_valid": row}  # Table 1.1 has one column
 
@@ -105,25 +95,20 @@ def compare(
 
     Args:
         curves: "epoch" and columns such as "error_train", each a value an epoch recorded.
-        log: Name of its published log, or "".
-        table: Number of a table and name of a row that print its end, or (). Where there is a log,
-            the log alone counts.
-
-    Returns:
-        The comparison, over the epochs that both have; of a table, over a whole run only.
+        log: Name of its published log, or ""; compared over the epochs that both have.
+        table: Number and row of a table that prints its end, or (). It counts where there
+            is no log, and for a run of all epochs only.
     """
     rows = {epoch: row for row, epoch in enumerate(curves["epoch"])}
     if log:
         published = published_log(log)
-        return _compare(
-            "log",
-            [
-                (column, published[column][row], curves[column][rows[epoch]])
-                for row, epoch in enumerate(published["epoch"])
-                if epoch in rows
-                for column in published_runs()["columns"]
-            ],
-        )
+        triples = [
+            (column, published[column][row], curves[column][rows[epoch]])
+            for row, epoch in enumerate(published["epoch"])
+            if epoch in rows
+            for column in published_runs()["columns"]
+        ]
+        return _compare("log", triples)
     if table:
         cells = table_row(*table).items() if NUM_EPOCHS in rows else ()
         last = rows.get(NUM_EPOCHS)
@@ -132,12 +117,7 @@ def compare(
 
 
 def verdict(comparison: Comparison, obstacle: str = "") -> str:
-    """What a comparison says, in a line.
-
-    Args:
-        comparison: What `compare` returned.
-        obstacle: Why the run cannot be replayed digit for digit, or "".
-    """
+    """A comparison in a line; `obstacle` says why the run cannot be replayed, or is ""."""
     if not comparison.total and comparison.source:
         return f"2016 printed only the values after all {NUM_EPOCHS} epochs, in a table"
     if not comparison.total:

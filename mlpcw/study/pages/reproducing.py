@@ -21,7 +21,7 @@ _VERSIONS = {
 
 
 def texts(results: Results) -> dict[str, str]:
-    """Texts of the page, by the names under which it refers to them."""
+    """Texts of the page by the names used there."""
     records = [record for of_arm in results.runs.values() for record in of_arm]
     machines = [record["provenance"] for record in records]
     seconds = [record["seconds"]["cpu"] for record in records]

@@ -194,17 +194,6 @@ def test_a_plain_run_at_its_real_size_leaves_its_start_state():
     assert same_state(start_rng("plain"), rng)
 
 
-@pytest.mark.slow
-def test_the_draws_of_one_pass_at_its_real_size_are_those_of_the_rotation_itself():
-    """One pass over 500 batches, from the first state of a run to the second."""
-    rng, expected = np.random.RandomState(24102016), np.random.RandomState(24102016)
-    for _ in range(500):
-        augmenters.random_rotation(np.zeros((100, 784)), rng)
-        expected.choice(100, 25, replace=False)
-        expected.uniform(-1, 1, size=25)
-    assert same_state(rng, expected)
-
-
 def test_start_states_are_new_generators_and_differ(small_scale):
     starts = ("fresh", *TRANSFORMS)
     start_rng("plain").uniform(size=10)  # changes none of those below

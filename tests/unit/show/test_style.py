@@ -27,10 +27,7 @@ def test_spread_keeps_the_order_and_the_distance(positions, spacing):
 
 @pytest.mark.parametrize(
     ("positions", "spacing", "moved"),
-    [
-        ([3.0, 1.0, 2.0], 0.5, [3.0, 1.0, 2.0]),  # apart already
-        ([1.0, 1.0, 9.0], 1.0, [0.5, 1.5, 9.0]),  # from their middle
-    ],
+    [([3.0, 1.0, 2.0], 0.5, [3.0, 1.0, 2.0]), ([1.0, 1.0, 9.0], 1.0, [0.5, 1.5, 9.0])],
 )
 def test_spread_moves_as_little_as_possible(positions, spacing, moved):
     assert spread(positions, spacing) == moved

@@ -1,8 +1,12 @@
 """Number formats, lists and comparisons."""
 
+import sys
+import types
+
 import pytest
 
 from mlpcw.study.show import words
+from mlpcw.study.show.glue import glue_all
 
 
 @pytest.mark.parametrize(
@@ -59,3 +63,11 @@ def test_formats(function, argument, text):
 )
 def test_values_are_compared_to_three_digits(value, other, text):
     assert words.against(value, other) == text
+
+
+def test_texts_are_glued_as_plain_text_and_as_markdown(monkeypatch):
+    glued = {}
+    glue = lambda name, text, display: glued.update({name: text._repr_mimebundle_()})
+    monkeypatch.setitem(sys.modules, "myst_nb", types.SimpleNamespace(glue=glue))
+    glue_all({"a": "0.20"})
+    assert glued == {"a": {"text/plain": "'0.20'", "text/markdown": "0.20"}}
