@@ -67,7 +67,8 @@ def test_values_are_compared_to_three_digits(value, other, text):
 
 def test_texts_are_glued_as_plain_text_and_as_markdown(monkeypatch):
     glued = {}
-    glue = lambda name, text, display: glued.update({name: text._repr_mimebundle_()})
-    monkeypatch.setitem(sys.modules, "myst_nb", types.SimpleNamespace(glue=glue))
+    fake = types.SimpleNamespace(glue=lambda name, text, display: glued.update({name: text}))
+    monkeypatch.setitem(sys.modules, "myst_nb", fake)
     glue_all({"a": "0.20"})
-    assert glued == {"a": {"text/plain": "'0.20'", "text/markdown": "0.20"}}
+    bundle = {"text/plain": "'0.20'", "text/markdown": "0.20"}
+    assert {name: text._repr_mimebundle_() for name, text in glued.items()} == {"a": bundle}
