@@ -21,7 +21,10 @@ MAY_IMPORT = {
     "chapters": {"chapters", "show", "stats", "original", "records", LIBRARY},
     "pages": {"pages", "chapters", "show", "stats", "runs", "original", "records", LIBRARY},
 }
-"""Room to the rooms that it imports from; the command line may import from all."""
+"""Room to the rooms that it imports from."""
+
+COMMAND_LINE = {"mlpcw.__main__", "mlpcw.command_line"}
+"""It may import from all rooms."""
 
 FOREIGN = {"matplotlib": {"show", "pages"}, "IPython": {"show"}, "myst_nb": {"show"}}
 """Other projects that only some rooms import."""
@@ -64,7 +67,7 @@ IMPORTS = {
     }
     for name, path in PATHS.items()
 }
-ROOMS = {name: room(name) for name in PATHS if name not in ("mlpcw.study", "mlpcw.__main__")}
+ROOMS = {name: room(name) for name in PATHS if name not in COMMAND_LINE | {"mlpcw.study"}}
 
 
 def may(name, imported):
