@@ -383,13 +383,9 @@ def measure_faithful(images, found):
 
 def of_all_runs(seconds, num_runs, how):
     """Row and figure of all runs of 2016."""
-    then = sum(
-        100 * run["seconds_per_epoch_2016"]
-        for part in replay.published_runs()["runs"].values()
-        for run in part.values()
-    )
+    then = replay.seconds_2016()
     work = f"all {num_runs} runs of 2016 on {num_cores()} cores, {how}"
-    of_logs = f"laptop, {len(replay.LOGS)} logs"
+    of_logs = f"laptop, {len(replay.log_names())} logs"
     minutes = Figure(
         name="all_runs",
         work=work,

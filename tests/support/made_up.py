@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from mlpcw.study import chapters
-from mlpcw.study.original import published as replay
+from mlpcw.study.original import published
 from mlpcw.study.records import arms
 from mlpcw.study.records.record import CLEAN_CURVES, CURVES, SCHEMA, Record, check_record
 from mlpcw.study.records.results import Results
@@ -77,13 +77,13 @@ def record(arm: arms.Arm, seed: int) -> Record:
 
 
 def _end_as_printed(arm: arms.Arm, curves: dict[str, list[float]]) -> None:
-    log = replay.published_log(arm.key)
-    if log is not None:
+    condition = chapters.CONDITIONS[arm.key]
+    if condition.log:
+        log = published.published_log(condition.log)
         for name in CURVES:
             curves[name] = [_off(name, value) for value in log[name][: len(curves[name])]]
-    elif arm.key in replay.TABLES:
-        table, row = replay.TABLES[arm.key]
-        for name, value in replay.report_tables()[table]["values"][row].items():
+    elif condition.table:
+        for name, value in published.table_row(*condition.table).items():
             curves[name][-1] = _off(name, value)
 
 

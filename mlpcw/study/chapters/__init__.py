@@ -1,83 +1,21 @@
-"""What is trained and shown, chapter by chapter: so far the arms of the profiles."""
+"""The chapters of the report: conditions, figures, tables and texts, said once.
 
-import dataclasses
+A chapter's file lists its conditions; from all of them follow the arms of both profiles.
+"""
 
 from msgspec.structs import replace
 
 from mlpcw import checks
-from mlpcw.study.original import published
-from mlpcw.study.records.arms import MOST, PARTS, PROFILES, Arm, Augmentation, Convolution, Penalty
+from mlpcw.study.chapters import part1, part2, part3, starts
+from mlpcw.study.chapters.condition import Condition
+from mlpcw.study.records.arms import MOST, PARTS, PROFILES, Arm
 
-
-def _faithful() -> tuple[Arm, ...]:
-    """The runs of the original report, as they were made."""
-    part1 = {
-        "none": None,
-        "l1_1e-5": Penalty(l1=1e-5),
-        "l1_1e-3": Penalty(l1=1e-3),
-        "l2_1e-4": Penalty(l2=1e-4),
-        "l2_1e-2": Penalty(l2=1e-2),
-        "l1l2_1e-5_1e-4": Penalty(l1=1e-5, l2=1e-4),
-        "l1l2_1e-3_1e-2": Penalty(l1=1e-3, l2=1e-2),
-    }
-    # Part 2: name -> (what rng had been through, augmentation)
-    part2 = {
-        "initial_data": ("distortion", None),
-        "random_rotation": ("plain", Augmentation(kind="rotation")),
-        "random_shift": ("rotation", Augmentation(kind="shift_2016")),
-        "random_distortion": ("shift", Augmentation(kind="distortion")),
-        "random_noise": ("distortion", Augmentation(kind="noise_2016")),
-        "sigma_1": ("plain", Augmentation(kind="distortion", sigma=1.0)),
-        "sigma_4": ("distortion", Augmentation(kind="distortion", sigma=4.0)),
-        "sigma_10": ("distortion", Augmentation(kind="distortion", sigma=10.0)),
-    }
-    sizes = {"size_1000": 10, "size_5000": 50, "size_10000": 100}
-    part3 = {
-        "cnn_5x5": Convolution(kernel_dim=5, kernel_draws=25),
-        "cnn_10x10": Convolution(kernel_dim=10, kernel_draws=25),
-        "cnn_15x15": Convolution(kernel_dim=15),
-        "cnn_5x5_first_image": Convolution(kernel_dim=5, kernel_gradient="first_image"),
-    }
-    return (
-        *(
-            Arm(part="part1", name=name, start="reseeded", batch_size=50, penalty=penalty)
-            for name, penalty in part1.items()
-        ),
-        *(
-            Arm(part="part2", name=name, max_num_batches=num_batches)
-            for name, num_batches in sizes.items()
-        ),
-        *(
-            Arm(part="part2", name=name, start=start, augmentation=augmentation)
-            for name, (start, augmentation) in part2.items()
-        ),
-        Arm(part="part3", name="nn"),
-        *(_convolutional("part3", name, convolution) for name, convolution in part3.items()),
-    )
-
-
-def _convolutional(part: str, name: str, convolution: Convolution, start: str = "plain") -> Arm:
-    return Arm(part=part, name=name, start=start, hidden_dims=(100,), convolution=convolution)
-
-
-def _starts() -> tuple[Arm, ...]:
-    """Networks of Part 3 from other start states that are plausible for the report's tables.
-
-    Which ones the tables came from is not known. The kernel's generator may have given the kernels
-    of other sizes before: 25, 100 and 225 numbers, and their sums.
-    """
-    tried = [(5, "fresh", draws) for draws in (0, 25, 100, 325)]
-    tried += [(5, "plain", draws) for draws in (0, 100, 125, 225, 250, 325)]
-    tried += [(10, "fresh", 0), (10, "plain", 0)]
-    return tuple(
-        _convolutional(
-            "starts",
-            f"cnn_{kernel_dim}x{kernel_dim}_{start}_{draws}",
-            Convolution(kernel_dim=kernel_dim, kernel_draws=draws),
-            start,
-        )
-        for kernel_dim, start, draws in tried
-    )
+CONDITIONS: dict[str, Condition] = {
+    condition.key: condition
+    for chapter in (part1, part2, part3, starts)
+    for condition in chapter.CONDITIONS
+}
+"""Key of an arm to its condition, in the order in which the report names them."""
 
 
 def _quick(arm: Arm) -> Arm:
@@ -93,39 +31,8 @@ def _quick(arm: Arm) -> Arm:
     )
 
 
-@dataclasses.dataclass(frozen=True)
-class Condition:
-    """An arm of the full profile, and what 2016 published of it."""
-
-    arm: Arm
-
-    @property
-    def log(self) -> str:
-        """Name of its published log, or ""."""
-        return "/".join(published.LOGS.get(self.arm.key, ()))
-
-    @property
-    def table(self) -> tuple[str, ...]:
-        """Number of a table of the report and its row there, or ()."""
-        return published.TABLES.get(self.arm.key, ())
-
-    @property
-    def exact(self) -> bool:
-        """Whether every printed digit of 2016 is reached on any machine."""
-        return self.arm.key in published.REPLAYED
-
-    def compare(self, curves: dict[str, list[float]]) -> published.Comparison:
-        """Compares the curves of a run with what 2016 printed of it."""
-        return published.compare(self.arm.key, curves)
-
-    def verdict(self, curves: dict[str, list[float]]) -> str:
-        """What the comparison says, in a line."""
-        return published.verdict(self.arm.key, self.compare(curves))
-
-
-_FULL = _faithful() + _starts()
-_QUICK = tuple(_quick(arm) for arm in _faithful())
-CONDITIONS = {arm.key: Condition(arm) for arm in _FULL}
+_FULL = tuple(condition.arm for condition in CONDITIONS.values())
+_QUICK = tuple(_quick(arm) for arm in _FULL if arm.part != "starts")
 
 
 def arms(profile: str, part: str | None = None, num_epochs: int = 0) -> tuple[Arm, ...]:
@@ -134,7 +41,7 @@ def arms(profile: str, part: str | None = None, num_epochs: int = 0) -> tuple[Ar
     Args:
         profile: One of `PROFILES`.
         part: One of `PARTS`, or `None` for all.
-        num_epochs: Epochs of every arm; 0 leaves each as it is.
+        num_epochs: Epochs of every arm; 0 keeps the profile's own.
 
     Raises:
         ValueError: If the profile or the part is unknown, or `num_epochs` is negative or above
@@ -144,11 +51,10 @@ def arms(profile: str, part: str | None = None, num_epochs: int = 0) -> tuple[Ar
     if part is not None:
         checks.one_of("part", part, PARTS)
     checks.whole_number("epochs", num_epochs, low=0, high=MOST)
-    found = _FULL if profile == "full" else _QUICK
-    found = tuple(arm for arm in found if part in (None, arm.part))
+    chosen = [arm for arm in (_FULL if profile == "full" else _QUICK) if part in (None, arm.part)]
     if num_epochs:
-        found = tuple(replace(arm, num_epochs=num_epochs) for arm in found)
-    return found
+        chosen = [replace(arm, num_epochs=num_epochs) for arm in chosen]
+    return tuple(chosen)
 
 
 def find(profile: str, key: str, num_epochs: int = 0) -> Arm:

@@ -12,7 +12,6 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from mlpcw.study.chapters.prose import commit_text, listed, markdown_table, percent
 from mlpcw.study.pages import measurements
 from mlpcw.study.pages.measurements import (
     GROUPS,
@@ -25,7 +24,14 @@ from mlpcw.study.pages.measurements import (
     Series,
 )
 from mlpcw.study.show.style import VERDICTS, WIDTH, add_legend, stack
-from mlpcw.study.show.words import thousands, three_digits
+from mlpcw.study.show.words import (
+    commit_text,
+    listed,
+    markdown_table,
+    percent,
+    thousands,
+    three_digits,
+)
 
 _BESIDE_OTHERS = tuple(group for group in GROUPS if group != PLAIN)
 _UNITS = (("h", 3600.0), ("min", 60.0), ("s", 1.0), ("ms", 1e-3), ("µs", 1e-6))

@@ -17,7 +17,7 @@ from mlpcw.learning_rules import MomentumLearningRule
 from mlpcw.models import MultipleLayerModel
 from mlpcw.optimisers import Optimiser
 from mlpcw.penalties import L1L2Penalty, L1Penalty, L2Penalty
-from mlpcw.study.original import published as as_run
+from mlpcw.study.original import as_run
 from mlpcw.study.records.arms import IMAGE_DIM, NUM_CLASSES, SEED_2016, Arm, Penalty
 
 UNSEEDED_2016 = 2016

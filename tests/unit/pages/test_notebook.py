@@ -133,12 +133,12 @@ def full(folder, **changes):
 
 
 def test_quick_trains_what_is_missing_and_nothing_twice(tmp_path, here, capsys):
-    for bars in (1, 0):
+    for shown in (True, False):
         results = notebook.open_results(quick(tmp_path), "part3", "starts")  # which quick has not
         assert sorted(here) == sorted(arm.key for arm in chapters.arms("quick", "part3"))
         assert list(results.runs) == [arm.key for arm in chapters.arms("quick", "part3")]
         assert results.profile == "quick"
-        assert capsys.readouterr().err.count("5 runs: 100%") == bars
+        assert ("5 runs: 100%" in capsys.readouterr().err) == shown
 
 
 @pytest.mark.parametrize(
