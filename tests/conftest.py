@@ -4,10 +4,10 @@
 examples in every run. BLAS has one thread, as in the processes that train: with more it adds up in
 another order, and the last digits differ.
 
-The tests of faults and the fuzz tests have a short version, which every run has, and with `--long`
-a full one, as have properties. The former count what they did, as do tests that hold the library
-against others (`oracles`) and witnesses of gradients; the counts are printed at the end, and with
-`--long` those of a run that has passed are kept in `results/trust/`.
+Fault tests, fuzz tests and properties run a short version, and a full one with `--long`. A test
+marked `trust_row` counts what it did by the fixture `counts`; the cells of the marker are the rest
+of its row on the page on trust. Witnesses of gradients are counted too. Counts are printed at the
+end; those of a `--long` run that has passed are kept in `results/trust/`.
 """
 
 import collections
@@ -39,7 +39,7 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("fixed")
 
-COUNTS = pytest.StashKey[dict[str, dict[str, collections.Counter]]]()
+ROWS = pytest.StashKey[dict[str, dict[str, dict]]]()  # by topic and test
 COMMIT = pytest.StashKey[str]()
 WITNESSES = pytest.StashKey[witnesses.Table]()
 LONG_TOPICS = {"faults", "fuzz", "oracles", "witnesses"}
@@ -52,8 +52,9 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "needs_mnist: skipped where MNIST is not at hand")
-    config.addinivalue_line("markers", "witness(kind, of): a ground to believe in a gradient")
-    config.stash[COUNTS] = {}
+    config.addinivalue_line("markers", "witness(kind, of): a check of a gradient")
+    config.addinivalue_line("markers", "trust_row(**cells): counts; texts of its row on that page")
+    config.stash[ROWS] = {}
     if config.getoption("--long"):
         config.stash[COMMIT] = kept.commit()
         support.TIMES = 20
@@ -62,6 +63,11 @@ def pytest_configure(config):
 @pytest.hookimpl(tryfirst=True)  # before any test is left out
 def pytest_collection_modifyitems(config, items):
     config.stash[WITNESSES] = witnesses.table_of(items)
+    for item in items:
+        if mark := item.get_closest_marker("trust_row"):
+            topic = config.stash[ROWS].setdefault(item.path.parent.name, {})
+            row = {**mark.kwargs, "counts": collections.Counter(), "seconds": 0.0}
+            topic.setdefault(item.originalname, row)
 
 
 def pytest_runtest_setup(item):
@@ -70,14 +76,18 @@ def pytest_runtest_setup(item):
 
 
 @pytest.fixture
-def counts(request):
-    """What a scenario counts: a `Counter`, by the test's name, of things done to their number."""
-    topic = request.config.stash[COUNTS].setdefault(request.path.parent.name, {})
-    scenario = request.node.originalname.removeprefix("test_").replace("_", " ")
-    counter = topic.setdefault(scenario, collections.Counter())
+def trust_row(request):
+    """The row of a test that is marked so, to be filled in."""
+    row = request.config.stash[ROWS][request.path.parent.name][request.node.originalname]
     start = time.perf_counter()
-    yield counter
-    counter["seconds"] += round(time.perf_counter() - start, 1)
+    yield row
+    row["seconds"] = round(row["seconds"] + time.perf_counter() - start, 1)
+
+
+@pytest.fixture
+def counts(trust_row):
+    """What such a test counts: name of what was done to how often."""
+    return trust_row["counts"]
 
 
 @pytest.hookimpl(wrapper=True)
@@ -85,7 +95,7 @@ def pytest_runtest_makereport(item, call):
     """Counts the witnesses that pass, where nothing else is run: `-m witness`."""
     report = yield
     if item.config.option.markexpr == "witness" and report.when == "call" and report.passed:
-        topic = item.config.stash[COUNTS].setdefault("witnesses", {})
+        topic = item.config.stash[ROWS].setdefault("witnesses", {})
         for subject, kind in witnesses.witnessed(item):
             topic.setdefault(subject, collections.Counter())[kind] += 1
     return report
@@ -100,14 +110,15 @@ def full_version(request):
 def pytest_terminal_summary(terminalreporter, exitstatus, config):
     # Among the witnesses are some of the oracles: not all that there are.
     topics = {"witnesses"} if config.option.markexpr == "witness" else LONG_TOPICS
-    for topic, scenarios in config.stash[COUNTS].items():
+    for topic, rows in config.stash[ROWS].items():
         terminalreporter.section(topic)
-        for scenario, counter in scenarios.items():
-            done = ", ".join(f"{number:g} {name}" for name, number in counter.items())
-            terminalreporter.write_line(f"{scenario}: {done}")
+        for name, row in rows.items():
+            counted = row if topic == "witnesses" else row["counts"]
+            done = ", ".join(f"{number} {what}" for what, number in counted.items())
+            terminalreporter.write_line(f"{name}: {done or 'not run'}")
         if config.getoption("--long") and exitstatus == 0 and topic in topics:
-            commit = config.stash[COMMIT]
-            path = kept.keep(topic, f"make {topic}", commit, scenarios)
+            kept_rows = rows if topic == "witnesses" else list(rows.values())
+            path = kept.keep(topic, kept_rows, config.stash[COMMIT])
             terminalreporter.write_line(f"kept in {path}")
 
 

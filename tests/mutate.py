@@ -1,24 +1,22 @@
 """Tries mutants: puts one fault after another into the library and sees whether the tests fail.
 
-Each mutant is a fork of one process that has loaded the large packages already, so that it takes
-about as long as its tests. The fork works on a copy of the package with the one module mutated, and
-the tests that belong to the module run until the first fails. Tests that take five times as long as
-usual count as failed.
+A mutant runs in a fork of a process that has loaded the large packages, on a copy of the package.
+The tests of its subject run until the first fails; more than five times the usual time also counts
+as killed. Kernels run as plain Python in the file of a mutant.
 
-What has been tried is remembered in `_build/mutants.jsonl` for as long as the module stays as it is
-(and, for what survived, its tests): the command may be interrupted, and goes on where it was. At
-the end the counts and the survivors are kept in `results/trust/mutants.json`, each survivor with
-the reason that `mutants.toml` has for it.
-
-For mutants of kernels the compiler is told to hand them back as they are, in plain Python.
+Outcomes are remembered in `_build/mutants.jsonl` for as long as the file and, for survivors, the
+tests stay as they are, so the command may be interrupted. At the end the counts are kept in
+`results/trust/mutants.json`, each survivor with the reason that `mutants.toml` has for it.
 """
 
 import argparse
 import ast
+import collections
 import hashlib
 import importlib
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -26,12 +24,15 @@ import sys
 import time
 import tomllib
 from pathlib import Path
+from typing import NamedTuple
 
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[name] = "1"  # before NumPy is loaded, which counts them then
 ROOT = Path(__file__).resolve().parents[1]
 SCRATCH = ROOT / "_build" / "mutants"
+sys.path.insert(0, str(ROOT / "tests" / "support"))
 os.environ["NUMBA_CACHE_DIR"] = str(SCRATCH / "numba")
+os.environ["MLPCW_PROBES"] = ""
 
 import hypothesis  # noqa: E402
 import mutation  # noqa: E402
@@ -42,74 +43,92 @@ MEMORY = ROOT / "_build" / "mutants.jsonl"
 REASONS = ROOT / "tests" / "mutants.toml"
 SEED = 24102016
 
-TESTS = {
-    "augmenters": ["augmenters", "kernels"],
-    "conv": ["conv", "layers"],
-    "data_providers": ["data_providers", "drop_in"],
-    "errors": ["errors"],
-    "kernels": ["kernels", "conv", "layers", "augmenters"],
-    "layers": ["layers", "models", "precision"],
-    "learning_rules": ["learning_rules", "drop_in"],
-    "penalties": ["penalties"],
-    "steps": ["steps", "optimisers"],
-    "study/runner": ["runner"],
-    "study/store": ["store"],
+
+class Subject(NamedTuple):
+    """Files and folders of the package that are mutated, and those of the tests that must fail.
+
+    `layers` stands for `layers.py` and all files in `layers/`, as a test for `test_layers.py` and
+    all in `layers/`. With `twice` the tests run again with the kernels switched off.
+    """
+
+    modules: str
+    tests: str
+    twice: bool = False
+
+    def sources(self):
+        return mutation.files_of(self.modules)
+
+    def test_files(self):
+        return sorted(
+            path
+            for name in self.tests.split()
+            for pattern in (f"*/test_{name}.py", f"unit/{name}/test_*.py")
+            for path in (ROOT / "tests").glob(pattern)
+        )
+
+
+SUBJECTS = {
+    "augmenters": Subject("augmenters", "augmenters compiled", twice=True),
+    "conv": Subject("conv", "conv layers", twice=True),
+    "data_providers": Subject("data_providers data/batches", "data_providers drop_in"),
+    "errors": Subject("errors", "errors"),
+    "fused": Subject("fused fusible passes updates", "fused optimisers", twice=True),
+    "kernels": Subject("compiled kernels step_kernels", "compiled fused conv layers augmenters"),
+    "layers": Subject("layers", "layers models precision", twice=True),
+    "learning_rules": Subject("learning_rules", "learning_rules drop_in"),
+    "penalties": Subject("penalties", "penalties"),
+    "study/records": Subject("study/records", "records"),
+    "study/runs": Subject("study/runs", "runs"),
 }
-"""The modules, and the test files that a mutant of each has to get past."""
-
-TWO_WAYS = {"augmenters", "conv", "kernels", "layers", "steps"}
-"""The modules whose tests are run once more with the compiled kernels switched off."""
-
-COMPILING = ["told_once", "compiled_all_the_same", "kept_anew"]
-WITHOUT = {"augmenters": COMPILING, "kernels": [*COMPILING, "sizes_of_a_network"]}
-"""Tests left out: of compilation, and long ones in plain Python."""
+KERNEL = re.compile(r"^@(compiled\.)?kernel\b", re.MULTILINE)
+# Left out where kernels are plain Python: tests of compilation, and one that takes long.
+COMPILING = ["told_once", "compiled_all_the_same", "kept_anew", "sizes_of_a_network"]
 
 PRELOADED = """
     scipy.linalg scipy.ndimage scipy.signal scipy.special sklearn.datasets sklearn.metrics
-    hypothesis.strategies hypothesis.internal.conjecture.engine threadpoolctl tqdm pooch
+    hypothesis.strategies hypothesis.internal.conjecture.engine threadpoolctl tqdm pooch msgspec
     concurrent.futures.process multiprocessing.context numba
 """
 
 
-def mutated(module, tree, folder):
-    """Makes a checkout in which one module has the source of a tree; all else is links or copies.
-
-    A checkout, for the processes that a test starts load the module from its file.
-    """
+def copy_checkout(path, tree, folder):
+    """Makes a checkout with another source for one file; child processes of a test load that."""
     for entry in ROOT.iterdir():
         if entry.name != "mlpcw":
             (folder / entry.name).symlink_to(entry)
     caches = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "mlpcw", folder / "mlpcw", ignore=caches)
-    (folder / "mlpcw" / f"{module}.py").write_text(ast.unparse(tree), "utf-8")
+    (folder / path.relative_to(ROOT)).write_text(ast.unparse(tree), "utf-8")
 
 
-def run(module, tree, limit):
-    """Runs the tests of a module in a fork.
+def run(subject, path, tree, limit):
+    """Runs the tests of a subject in a fork.
 
     Args:
-        module: A name in `TESTS`.
-        tree: What takes the place of its source; `None` for the source itself.
-        limit: Seconds of the processor before it is stopped; by the clock, as many and one
-            minute more, since others may be at work.
+        subject: A `Subject`.
+        path: The file to change.
+        tree: The syntax tree that replaces its source; `None` for the source itself.
+        limit: Seconds of CPU time before the fork is stopped. By the clock, the same and a minute.
 
     Returns:
-        "survived", "killed" or "timed out", and the seconds of the processor that it took.
+        "survived", "killed" or "timed out", and the CPU time.
     """
-    outcome, seconds = _run(module, tree, limit, "1")
-    if outcome == "survived" and module in TWO_WAYS:
-        outcome, more = _run(module, tree, limit, "0")
+    seconds = 0.0
+    for compiled in ("1", "0") if subject.twice else ("1",):
+        outcome, more = _run(subject, path, tree, limit, compiled)
         seconds += more
+        if outcome != "survived":
+            break
     return outcome, seconds
 
 
-def _run(module, tree, limit, compiled):
+def _run(subject, path, tree, limit, compiled):
     deadline = time.monotonic() + 60 + limit
     child = os.fork()
     if child == 0:
         try:
             os.environ["MLPCW_COMPILED"] = compiled
-            os._exit(_run_tests(module, tree, limit))
+            os._exit(_run_tests(subject, path, tree, limit))
         except BaseException:  # a mutant may do anything
             os._exit(1)
     done, late = 0, False
@@ -120,129 +139,131 @@ def _run(module, tree, limit, compiled):
             late = True
         time.sleep(0.02)
     shutil.rmtree(SCRATCH / str(os.getpid()), ignore_errors=True)
-    if late or (os.WIFSIGNALED(status) and os.WTERMSIG(status) in (signal.SIGXCPU, signal.SIGKILL)):
-        outcome = "timed out"
-    else:
-        outcome = "survived" if status == 0 else "killed"
+    stopped = os.WIFSIGNALED(status) and os.WTERMSIG(status) in (signal.SIGXCPU, signal.SIGKILL)
+    outcome = "timed out" if late or stopped else "survived" if status == 0 else "killed"
     return outcome, usage.ru_utime + usage.ru_stime
 
 
-def _run_tests(module, tree, limit):
+def _run_tests(subject, path, tree, limit):
     os.setsid()
     resource.setrlimit(resource.RLIMIT_CPU, (int(limit) + 1, int(limit) + 1))
     silence = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(silence, stream)
-    if module == "kernels":
+    # No search for the smallest example of a failure: one is enough.
+    options = ["-x", "-q", "-p", "no:cacheprovider", "-m", "not slow"]
+    options += ["--hypothesis-profile=mutants"]
+    options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # of what is loaded already
+    if KERNEL.search(path.read_text("utf-8")):
         import numba
 
         numba.config.DISABLE_JIT = True
+        options += ["-k", "not (" + " or ".join(COMPILING) + ")"]
     if tree is not None:
-        # Of the same name each time, for Numba finds what it has compiled by the path.
+        # The same name each time, as Numba looks up by path what it has compiled.
         folder = SCRATCH / str(os.getppid())
         folder.mkdir(parents=True)
-        mutated(module, tree, folder)
+        copy_checkout(path, tree, folder)
         sys.path.insert(0, str(folder))
         os.environ["PYTHONPATH"] = os.pathsep.join([str(folder), str(ROOT / "tests" / "support")])
-    files = [str(ROOT / "tests" / f"test_{name}.py") for name in TESTS[module]]
-    options = ["-x", "-q", "-p", "no:cacheprovider", "-m", "not slow"]
-    options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # of what is loaded already
-    if module in WITHOUT:
-        options += ["-k", "not (" + " or ".join(WITHOUT[module]) + ")"]
-    # No search for the smallest example of a failure: one is enough.
-    return pytest.main([*options, "--hypothesis-profile=mutants", *files])
-
-
-# ---- what is remembered ------------------------------------------------------------------------
-
-
-def digest(*paths):
-    return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()[:16]
+    return pytest.main([*options, *map(str, subject.test_files())])
 
 
 class Memory:
-    """Outcomes by module and mutant, one JSON line each, as far as they still hold."""
+    """Outcomes by subject and mutant that still hold, as JSON lines in a file."""
 
     def __init__(self):
-        self.outcomes = {}
         lines = MEMORY.read_text("utf-8").splitlines() if MEMORY.exists() else []
-        for line in lines:
-            entry = json.loads(line)
-            self.outcomes[entry["module"], entry["mutant"]] = entry
+        entries = map(json.loads, lines)
+        self._entries = {(entry["module"], entry["mutant"]): entry for entry in entries}
 
-    def find(self, module, mutant):
-        entry = self.outcomes.get((module, mutant), {})
-        source, tests = self._digests(module)
-        if entry.get("source") != source:
+    def find(self, name, mutant, path):
+        entry = self._entries.get((name, mutant))
+        now = self._digests(name, path)
+        if not entry or entry["source"] != now["source"]:
             return None
-        if entry["outcome"] == "survived" and entry["tests"] != tests:
-            return None
-        return entry["outcome"]
+        holds = entry["outcome"] != "survived" or entry["tests"] == now["tests"]
+        return entry["outcome"] if holds else None
 
-    def add(self, module, mutant, outcome):
-        source, tests = self._digests(module)
-        entry = dict(module=module, mutant=mutant, outcome=outcome, source=source, tests=tests)
-        self.outcomes[module, mutant] = entry
+    def add(self, name, mutant, path, outcome):
+        entry = dict(module=name, mutant=mutant, outcome=outcome) | self._digests(name, path)
+        self._entries[name, mutant] = entry
         MEMORY.parent.mkdir(exist_ok=True)
         with MEMORY.open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
 
-    def _digests(self, module):
-        tests = [ROOT / "tests" / f"test_{name}.py" for name in TESTS[module]]
-        tests += [ROOT / "tests" / name for name in ("support.py", "reference.py")]
-        return digest(ROOT / "mlpcw" / f"{module}.py"), digest(*tests)
+    def _digests(self, name, path):
+        support = [ROOT / "tests" / "support" / file for file in ("support.py", "reference.py")]
+        files = {"source": [path], "tests": [*SUBJECTS[name].test_files(), *support]}
+        return {
+            key: hashlib.sha256(b"".join(file.read_bytes() for file in of_key)).hexdigest()[:16]
+            for key, of_key in files.items()
+        }
 
 
-# ---- all of them -------------------------------------------------------------------------------
-
-
-def draw(module, number, kinds):
-    """All mutants of a module by name, or a number of them drawn by a seed; and all the names."""
-    mutants = mutation.mutants_of((ROOT / "mlpcw" / f"{module}.py").read_text("utf-8"))
-    names = sorted(name for name, mutant in mutants.items() if mutant.kind in kinds)
-    if number and number < len(names):
-        chosen = np.random.RandomState(SEED).choice(len(names), number, replace=False)
-        names = [names[index] for index in sorted(chosen)]
-    return {name: mutants[name].make for name in names}, list(mutants)
-
-
-def try_all(module, number, kinds, memory):
-    """Tries the mutants of a module; returns what is kept of it."""
-    drawn, possible = draw(module, number, kinds)
-    outcomes = {name: memory.find(module, name) for name in drawn}
-    if None in outcomes.values():
-        outcome, seconds = run(module, None, limit=600)
-        if outcome != "survived":
-            sys.exit(f"the tests of {module} fail without a mutant")
-        if run(module, ast.parse(""), limit=600)[0] != "killed":
-            sys.exit(f"the tests of {module} pass without anything in it")
-        limit = 10 + 5 * seconds
-        for name, make in drawn.items():
-            if outcomes[name] is None:
-                outcomes[name], seconds = run(module, make(), limit)
-                memory.add(module, name, outcomes[name])
-                print(f"{outcomes[name]:9} {seconds:5.1f} s  {module}: {name}", flush=True)
-    # What an earlier run has tried beyond these counts too, where it still holds.
-    outcomes |= {name: memory.find(module, name) for name in possible if name not in drawn}
-    outcomes = {name: outcome for name, outcome in outcomes.items() if outcome is not None}
-    reasons = tomllib.loads(REASONS.read_text("utf-8")).get(module, {})
-    survived = sorted(name for name, outcome in outcomes.items() if outcome == "survived")
-    survivors = {name: reasons.get(name, "") for name in survived}
-    return {
-        "possible": len(possible),
-        "tried": len(outcomes),
-        "killed": len(outcomes) - len(survivors),
-        "killed_by_time": sum(outcome == "timed out" for outcome in outcomes.values()),
-        "survivors": survivors,
+def try_all(name, number, memory):
+    """Tries the mutants of a subject, or a number of them drawn by a seed; returns its row."""
+    subject, count = SUBJECTS[name], collections.Counter()
+    mutants = {
+        mutant: (path, make)
+        for path in subject.sources()
+        for mutant, make in mutation.mutants_of(path.read_text("utf-8"), count).items()
     }
+    drawn = sorted(mutants)
+    if number and number < len(drawn):
+        chosen = np.random.RandomState(SEED).choice(len(drawn), number, replace=False)
+        drawn = [drawn[index] for index in sorted(chosen)]
+    limits = {}
+    for mutant in drawn:
+        path, make = mutants[mutant]
+        if memory.find(name, mutant, path) is None:
+            if path not in limits:
+                limits[path] = usual_limit(name, path)
+            outcome, seconds = run(subject, path, make(), limits[path])
+            memory.add(name, mutant, path, outcome)
+            print(f"{outcome:9} {seconds:5.1f} s  {name}: {mutant}", flush=True)
+    # Mutants that an earlier run has tried count too.
+    outcomes = {mutant: memory.find(name, mutant, path) for mutant, (path, _) in mutants.items()}
+    reasons = tomllib.loads(REASONS.read_text("utf-8")).get(name, {})
+    survived = sorted(mutant for mutant, outcome in outcomes.items() if outcome == "survived")
+    return {
+        "possible": len(mutants),
+        "tried": sum(outcome is not None for outcome in outcomes.values()),
+        "killed_by_time": sum(outcome == "timed out" for outcome in outcomes.values()),
+        "survivors": {mutant: reasons.get(mutant, "") for mutant in survived},
+    }
+
+
+def usual_limit(name, path):
+    """The limit for mutants of a file; the tests must pass without one, and fail without it."""
+    outcome, seconds = run(SUBJECTS[name], path, None, limit=600)
+    if outcome != "survived":
+        sys.exit(f"the tests of {name} fail without a mutant")
+    if run(SUBJECTS[name], path, ast.parse(""), limit=600)[0] != "killed":
+        sys.exit(f"the tests of {name} pass without anything in {path}")
+    return 10 + 5 * seconds
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("modules", nargs="*", metavar="module", help=f"of {', '.join(TESTS)}")
+    parser.add_argument("subjects", nargs="*", choices=[[], *SUBJECTS], metavar="subject")
     parser.add_argument("--number", type=int, default=0, help="how many of each; 0 for all")
-    parser.add_argument("--kinds", nargs="+", choices=mutation.KINDS, default=mutation.KINDS)
     arguments = parser.parse_args()
+    prepare()
+    memory, rows = Memory(), {}
+    for name in arguments.subjects or SUBJECTS:
+        rows[name] = row = try_all(name, arguments.number, memory)
+        killed = row["tried"] - len(row["survivors"])
+        print(f"{name}: {killed} of {row['tried']} killed ({row['possible']} possible)")
+    if not arguments.subjects:
+        number = f" NUMBER={arguments.number}" if arguments.number else ""
+        import kept  # not before: it loads the library
+
+        print(f"kept in {kept.keep('mutants', rows, kept.commit(), f'make mutants{number}')}")
+
+
+def prepare():
+    """Loads what the forks share, but nothing of the library."""
     for name in PRELOADED.split():
         importlib.import_module(name)
     hypothesis.settings.register_profile(
@@ -255,18 +276,6 @@ def main():
     )
     os.chdir(ROOT)
     sys.path.insert(0, str(ROOT))
-    memory = Memory()
-    found = {}
-    for module in arguments.modules or TESTS:
-        found[module] = try_all(module, arguments.number, arguments.kinds, memory)
-        tried, killed = found[module]["tried"], found[module]["killed"]
-        print(f"{module}: {killed} of {tried} killed ({found[module]['possible']} possible)")
-    if not arguments.modules and set(arguments.kinds) == set(mutation.KINDS):
-        number = f" NUMBER={arguments.number}" if arguments.number else ""
-        import kept  # not before: it loads the library
-
-        path = kept.keep("mutants", f"make mutants{number}", kept.commit(), found)
-        print(f"kept in {path}")
 
 
 if __name__ == "__main__":

@@ -17,13 +17,15 @@ from mlpcw.study.records.store import repository_root
 LOCK = (repository_root() / "requirements.txt").read_text("utf-8")
 PYTHONS = ["3.11", "3.12", "3.13", "3.14", "3.15"]
 PLATFORMS = [
-    {"sys_platform": "linux", "platform_system": "Linux", "platform_machine": "x86_64"},
-    {"sys_platform": "linux", "platform_system": "Linux", "platform_machine": "aarch64"},
-    {"sys_platform": "darwin", "platform_system": "Darwin", "platform_machine": "arm64"},
-    {"sys_platform": "darwin", "platform_system": "Darwin", "platform_machine": "x86_64"},
+    ("linux", "Linux", "x86_64"),
+    ("linux", "Linux", "aarch64"),
+    ("darwin", "Darwin", "arm64"),
+    ("darwin", "Darwin", "x86_64"),
 ]
+NAMES = ("sys_platform", "platform_system", "platform_machine")
 ENVIRONMENTS = [
-    {"python_version": python, "python_full_version": f"{python}.0", "os_name": "posix"} | platform
+    {"python_version": python, "python_full_version": f"{python}.0", "os_name": "posix"}
+    | dict(zip(NAMES, platform, strict=True))
     for python in PYTHONS
     for platform in PLATFORMS
 ]
@@ -61,7 +63,7 @@ def gaps(lock, environment):
             version = pins.get(needed_name)
             if needed_name != "mlpcw" and (version is None or version not in needed.specifier):
                 yield f"{name} needs {needed}, the lock has {version}"
-            to_follow += [(needed_name, each) for each in ("", *needed.extras)]
+            to_follow += [(needed_name, of_needed) for of_needed in ("", *needed.extras)]
 
 
 def name_of(environment):
@@ -79,30 +81,21 @@ def test_lock_has_every_requirement(environment):
         (r"tinycss2==\S+", "tinycss2==0.1", r"bleach needs tinycss2.*, the lock has 0\.1"),
         (r"tinycss2==\S+", "other==1", r"bleach needs tinycss2.*, the lock has None"),
         (r"coverage\[toml\]==\S+", "other==1", r"pytest-cov needs coverage\[toml\]>.* has None"),
-        (
-            r"(scipy==\S+) ; [^\\]*'3\.15'",
-            r"\1 ; os_name == 'nt'",
-            r"mlpcw needs scipy>.* has None",
-        ),
-        (
-            r"(psutil==\S+)",
-            r"\1 ; sys_platform == 'win32'",
-            r"distributed needs psutil>.* has None",
-        ),
+        (r"(scipy==\S+) ; [^\\]*'3\.15'", r"\1 ; os_name == 'nt'", "mlpcw needs scipy>.* has None"),
+        (r"(psutil==\S+)", r"\1 ; sys_platform == 'win32'", "distributed needs psutil>.* has None"),
     ],
 )
 def test_a_gap_is_found(line, planted, gap):
     lock, count = re.subn(rf"^{line}", planted, LOCK, flags=re.MULTILINE)
     assert count
-    assert any(re.search(gap, found) for found in gaps(lock, ENVIRONMENTS[0]))
+    assert any(re.search(gap, line) for line in gaps(lock, ENVIRONMENTS[0]))
 
 
 def test_what_is_installed_is_what_the_lock_says():
     if not (repository_root() / ".venv" / "up-to-date").is_file():
         pytest.skip("the environment was not made by `make setup`")
-    installed = {
-        canonicalize_name(found.name): found.version for found in importlib.metadata.distributions()
-    }
+    distributions = importlib.metadata.distributions()
+    installed = {canonicalize_name(package.name): package.version for package in distributions}
     pins = pins_of(LOCK, default_environment())
     assert {name: installed.get(name) for name in pins} == pins
 

@@ -24,9 +24,7 @@ def checkout(tmp_path):
 
 def make(folder, *arguments):
     """What make ends with and says; nothing is installed."""
-    settings = ["PIP=true", *arguments]
-    if not any(argument.startswith("PYTHON=") for argument in arguments):
-        settings.append(f"PYTHON={sys.executable}")
+    settings = ["PIP=true", f"PYTHON={sys.executable}", *arguments]  # the last of a name counts
     return subprocess.run(
         ["make", "-C", folder, "--no-print-directory", *settings],  # noqa: S607
         env={name: value for name, value in os.environ.items() if not name.startswith("MAKE")},

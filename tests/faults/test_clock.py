@@ -3,6 +3,7 @@
 import os
 import re
 
+import pytest
 import sweeps
 
 from mlpcw.study.runs.sweep import seconds_left
@@ -19,6 +20,13 @@ for name in ("time", "perf_counter", "process_time"):
 """
 
 
+@pytest.mark.trust_row(
+    what="Clocks that jump back at every reading",
+    held=(
+        "The results equal those of an undisturbed sweep to the byte. No time is below 0, and the"
+        " time left is a time."
+    ),
+)
 def test_clocks_that_jump_back_in_parent_and_workers_spoil_nothing(tmp_path, undisturbed, counts):
     (tmp_path / "sitecustomize.py").write_text(JUMPING, encoding="utf-8")
     path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])

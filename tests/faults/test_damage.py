@@ -1,5 +1,6 @@
 """Records that are damaged in every way: found, named, left as they are, and trained again."""
 
+import pytest
 from runs import command, forged, quick_arm, quick_store
 
 from mlpcw.study import chapters
@@ -24,6 +25,10 @@ def damaged(whole, every):
                 yield "bits", before + bytes([byte[0] ^ 1 << bit]) + after
 
 
+@pytest.mark.trust_row(
+    what="A record cut short, with a byte lost or doubled, or with a bit flipped, at every place",
+    held="The record is found damaged and named in a sentence; its file is left as it is.",
+)
 def test_a_record_with_any_byte_cut_lost_doubled_or_flipped_is_damaged(
     tmp_path, counts, full_version
 ):
@@ -75,6 +80,14 @@ DAMAGES = {
 }
 
 
+@pytest.mark.trust_row(
+    what="Damaged records among good ones",
+    held=(
+        "`verify` ends with exit status 1. `run` names those records and trains their runs again;"
+        " the good ones stay as they were."
+    ),
+    faults=("damaged records",),
+)
 def test_the_command_finds_every_damage_trains_those_runs_again_and_touches_no_other(
     tmp_path, here, counts
 ):

@@ -34,6 +34,15 @@ def small_disk(tmp_path):
     subprocess.run(["umount", folder], check=True)
 
 
+@pytest.mark.trust_row(
+    what="A disk that fills up",
+    held=(
+        "Exit status 1 and a sentence for each run without room; the other records are whole. "
+        "With more room the same command carries on, and its results equal those of an "
+        "undisturbed sweep to the byte."
+    ),
+    faults=("records without room",),
+)
 def test_a_sweep_onto_a_full_disk_says_so_keeps_the_good_and_is_carried_on(
     small_disk, undisturbed, counts
 ):
@@ -59,6 +68,10 @@ def test_a_sweep_onto_a_full_disk_says_so_keeps_the_good_and_is_carried_on(
     counts["records with room"] += num_done
 
 
+@pytest.mark.trust_row(
+    what="A disk for the locks of workers that is full",
+    held="Exit status 1 and a sentence that names the place.",
+)
 def test_workers_whose_locks_find_no_room_say_where(tmp_path, counts):
     small = "mount -t tmpfs -o size=4k tmpfs /dev/shm"
     inside = ["unshare", "--mount", "sh", "-c"]
@@ -117,6 +130,10 @@ def mlpcw(*arguments):
     return done.returncode, done.stdout, done.stderr
 
 
+@pytest.mark.trust_row(
+    what="A folder of results that may not be written to",
+    held="`run` refuses it with exit status 2 before it trains; `status` and `verify` read it.",
+)
 def test_read_only_results_are_refused_before_anything_is_trained_and_can_be_read(
     tmp_path, read_only, counts
 ):

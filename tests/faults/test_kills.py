@@ -61,6 +61,14 @@ def stop(process, number):
     return True
 
 
+@pytest.mark.trust_row(
+    what="Sweeps killed or interrupted at random moments",
+    held=(
+        "What was stored stays as it was. The same command carries on, and its results equal "
+        "those of an undisturbed sweep to the byte."
+    ),
+    faults=("kills of the parent", "kills of a worker", "interrupts"),
+)
 @needs_proc
 def test_a_sweep_killed_at_random_moments_ends_as_if_it_had_not_been(
     tmp_path, undisturbed, counts, full_version
@@ -99,6 +107,13 @@ def test_a_sweep_killed_at_random_moments_ends_as_if_it_had_not_been(
         counts["sweeps brought to their end"] += 1
 
 
+@pytest.mark.trust_row(
+    what="Two sweeps at once on one folder",
+    held=(
+        "Both end with exit status 0. The results equal those of an undisturbed sweep to the "
+        "byte; nothing temporary is left."
+    ),
+)
 def test_two_sweeps_at_once_on_one_folder_end_well(tmp_path, undisturbed, counts, full_version):
     for number in range(5 if full_version else 1):
         folder = tmp_path / str(number)
@@ -117,6 +132,13 @@ VERIFY = ("verify", "--profile", "quick", "--retrain", "69")
 REPLAY = ("replay", "part1/none", "--epochs", "50")
 
 
+@pytest.mark.trust_row(
+    what="A long `run`, `verify --retrain` or `replay`, interrupted, terminated or hung up",
+    held=(
+        "It ends with exit status 128 + the number of the signal, and none of its processes, "
+        "locks and temporary files is left."
+    ),
+)
 @needs_proc
 @pytest.mark.parametrize(
     ("arguments", "number", "send"),

@@ -21,6 +21,11 @@ KINDS = {
 }
 
 
+@pytest.mark.trust_row(
+    what="A worker that dies, or finds no memory",
+    held="Its run is named, and all others are stored.",
+    faults=("runs without memory",),
+)
 @pytest.mark.parametrize(("train", "sentence"), KINDS.values(), ids=KINDS)
 def test_a_run_whose_memory_runs_out_is_named_and_the_others_are_stored(
     tmp_path, monkeypatch, environment, counts, train, sentence
@@ -41,6 +46,10 @@ def test_a_run_whose_memory_runs_out_is_named_and_the_others_are_stored(
     counts["runs beside them"] += len(states)
 
 
+@pytest.mark.trust_row(
+    what="Workers that cannot start",
+    held="Every run is named, and the sweep ends.",
+)
 def test_workers_that_cannot_even_start_fail_every_run_and_end(
     tmp_path, monkeypatch, environment, counts
 ):

@@ -14,6 +14,7 @@ ACTIVATIONS = {"relu": ReluLayer, "tanh": TanhLayer, "logistic": SigmoidLayer}
 NUM_STEPS = 6
 
 
+@pytest.mark.trust_row(library="scikit-learn", what="training by momentum, with an L2 penalty")
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("alpha", [0.0, 1.2])
 @pytest.mark.parametrize("mom_coeff", [0.0, 0.9])

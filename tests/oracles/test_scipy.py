@@ -14,6 +14,7 @@ from witnesses import INDEPENDENT, conv_method, witness
 from mlpcw import conv
 
 
+@pytest.mark.trust_row(library="SciPy", what="every method of convolution and its gradients")
 @witness(INDEPENDENT, conv_method)
 @pytest.mark.parametrize("method", METHODS)
 @examples(20)

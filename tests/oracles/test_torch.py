@@ -86,6 +86,7 @@ FUNCTIONS = {
 }
 
 
+@pytest.mark.trust_row(library="PyTorch", what="every layer: outputs and, by autograd, gradients")
 @witness(INDEPENDENT, lambda name: LAYERS[name][0])
 @pytest.mark.parametrize("name", LAYERS)
 def test_layers_by_pytorch(name, each_way, counts):
@@ -110,6 +111,7 @@ def test_layers_by_pytorch(name, each_way, counts):
     counts["gradients"] += 1 + len(params)
 
 
+@pytest.mark.trust_row(library="PyTorch", what="every method of convolution, by autograd")
 @witness(INDEPENDENT, conv_method)
 @pytest.mark.parametrize("method", METHODS)
 @examples(20)
@@ -141,6 +143,7 @@ def penalty_of(penalty, w):
             return (l1 * w.abs().sum() + l2 / 2 * (w**2).sum()) / 2
 
 
+@pytest.mark.trust_row(library="PyTorch", what="penalties and, by autograd, their gradients")
 @witness(INDEPENDENT, lambda name: PENALTIES[name][0])
 @pytest.mark.parametrize("name", PENALTIES)
 def test_penalties_by_pytorch(name, counts):
@@ -164,6 +167,7 @@ LOSSES = {
 }
 
 
+@pytest.mark.trust_row(library="PyTorch", what="errors and, by autograd, their gradients")
 @witness(INDEPENDENT, lambda name: ERRORS[name][0])
 @pytest.mark.parametrize("name", ERRORS)
 def test_errors_by_pytorch(name, counts):
@@ -210,6 +214,7 @@ def loss_of(model, penalty, inputs, targets, params):
     return error, error + sum(penalty_of(penalty, weights) for weights in params[::2])
 
 
+@pytest.mark.trust_row(library="PyTorch", what="whole networks with penalties, by autograd")
 @witness(INDEPENDENT, MultipleLayerModel)
 @pytest.mark.parametrize("penalty", MODEL_PENALTIES, ids=repr)
 @pytest.mark.parametrize(
@@ -268,6 +273,7 @@ RULES = {
 }
 
 
+@pytest.mark.trust_row(library="PyTorch", what="training by every learning rule, with penalties")
 @pytest.mark.parametrize("penalty", MODEL_PENALTIES, ids=repr)
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("convolutional", [False, True])

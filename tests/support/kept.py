@@ -1,16 +1,19 @@
-"""What a long test run has counted, kept as one JSON file a topic in `results/trust/`.
+"""Counts of a long test run, kept as one JSON file a topic in `results/trust/`.
 
-A file says what was counted, by which command, on which commit, with which Python and when. It is
+A file has the rows that were counted, and the command, commit, day and Python that made it. It is
 written by a whole run that has passed, and by no other.
 """
 
 import datetime
+import json
 import platform
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from mlpcw.study.pages import evidence
 from mlpcw.study.records import provenance, store
-from mlpcw.study.records.record import dumps
 
 FOLDER = store.default_results() / "trust"
 
@@ -20,25 +23,25 @@ def commit() -> str:
     return provenance.commit()
 
 
-def keep(name: str, command: str, commit: str, figures: dict[str, Any]) -> Path:
-    """Writes the figures of a run of the tests, with where they come from.
+def keep(topic: str, rows: Any, commit: str, command: str = "") -> Path:
+    """Writes the rows of a topic, checked as the page on trust reads them; returns the path.
 
     Args:
-        name: The topic, which names the file.
-        command: What makes the file again, from the root of the repository.
+        topic: One of `evidence.TOPICS`.
+        rows: What was counted.
         commit: What `commit` said before the tests began.
-        figures: What was counted; plain values that JSON can hold.
-
-    Returns:
-        The path of the file.
+        command: What makes the file again, if not `make <topic>`.
     """
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    path = FOLDER / f"{name}.json"
-    origin = {
-        "command": command,
+    value = {
+        "command": command or f"make {topic}",
         "commit": commit,
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "python": platform.python_version(),
+        "rows": rows,
     }
-    path.write_text(dumps(origin | {"figures": figures}), encoding="utf-8")
+    msgspec.convert(value, evidence.TOPICS[topic])
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    path = FOLDER / f"{topic}.json"
+    text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False)
+    path.write_text(text + "\n", encoding="utf-8")
     return path

@@ -1,87 +1,56 @@
-"""Small faults put into a module of the library, one at a time: mutants.
+"""Mutants: small faults put into a module of the library, one at a time.
 
-A mutant differs from the source in one place. It is of one of these kinds:
-
-* "logic": a comparison or a sign turned, a number one larger, a condition negated, a statement or a
-  returned value left out;
-* "casts": a dtype left out;
-* "blocks": a slice or a range that ends one too early or too late, or without its last part;
-* "memory": a new array in place of one that is changed in place, an order of memory or a copy left
-  out.
-
-Tests that pass all the same have missed it. `mutants_of` lists those of a source, `make mutants`
-(mutate.py) tries them, and test_mutants.py holds some by name.
-
-Left alone are text, annotations, docstrings and decorators.
+`mutants_of` lists those of a source, `make mutants` (mutate.py) tries them, and test_mutants.py
+tries some larger ones by name. The faults: a comparison or sign turned, a number increased by one,
+a condition negated, a statement or returned value dropped; a dtype, a memory order or a copy
+dropped; a slice or range that ends one too early or too late; a new array in place of one changed
+in place. Strings, annotations, docstrings and decorators are not changed.
 """
 
 import ast
 import collections
 import contextlib
 import copy
+import importlib
 import inspect
 from collections.abc import Callable
-from typing import NamedTuple
+from pathlib import Path
 
-KINDS = ("logic", "casts", "blocks", "memory")
-
-COMPARISONS = {
-    ast.Lt: ast.LtE,
-    ast.LtE: ast.Lt,
-    ast.Gt: ast.GtE,
-    ast.GtE: ast.Gt,
-    ast.Eq: ast.NotEq,
-    ast.NotEq: ast.Eq,
-    ast.In: ast.NotIn,
-    ast.NotIn: ast.In,
-    ast.Is: ast.IsNot,
-    ast.IsNot: ast.Is,
-}
-OPERATIONS = {
-    ast.Add: ast.Sub,
-    ast.Sub: ast.Add,
-    ast.Mult: ast.Div,
-    ast.Div: ast.Mult,
-    ast.FloorDiv: ast.Mult,
-    ast.Mod: ast.FloorDiv,
-    ast.Pow: ast.Mult,
-    ast.BitAnd: ast.BitOr,
-    ast.BitOr: ast.BitAnd,
-}
-
-
+PACKAGE = Path(__file__).resolve().parents[2] / "mlpcw"
+PAIRS = [
+    *((ast.Lt, ast.LtE), (ast.Gt, ast.GtE), (ast.Eq, ast.NotEq)),
+    *((ast.In, ast.NotIn), (ast.Is, ast.IsNot)),
+]
+COMPARISONS = dict(PAIRS) | {turned: op for op, turned in PAIRS}
+OPERATIONS = {ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult}
+OPERATIONS |= {ast.FloorDiv: ast.Mult, ast.Mod: ast.FloorDiv, ast.Pow: ast.Mult}
+OPERATIONS |= {ast.BitAnd: ast.BitOr, ast.BitOr: ast.BitAnd}
 DTYPE_AT = {"asarray": 1, "ascontiguousarray": 1, "array": 1, "empty": 1, "zeros": 1, "ones": 1}
-"""Functions of NumPy that take a dtype without its name, and as which argument."""
+"""Functions of NumPy that take a dtype by position, and its position."""
 
 
-class Mutant(NamedTuple):
-    """Its kind, and a function without arguments that returns an `ast.Module`."""
-
-    kind: str
-    make: Callable[[], ast.Module]
+Makers = dict[str, Callable[[], ast.Module]]
+"""Name of a mutant to a function that makes its syntax tree."""
 
 
-def mutants_of(source):
-    """The mutants of a source, by name.
+def mutants_of(source: str, count: collections.Counter | None = None) -> Makers:
+    """The mutants of a source, by name: "scope: was -> becomes", numbered where that is not unique.
 
-    The name says where it is and what became of what; it stays the same as long as that place does,
-    wherever in the file that is.
-
-    Returns:
-        A dictionary of `Mutant`.
+    The name does not depend on where in the file the scope stands. `count`, of the names so far,
+    is shared by the files of a folder.
     """
     tree = ast.parse(source)
-    count = collections.Counter()
+    count = collections.Counter() if count is None else count
     mutants = {}
-    for number, (kind, name) in enumerate(_Mutator(None).list(tree)):
+    for number, name in enumerate(_Mutator(None).list(tree)):
         count[name] += 1
         key = name if count[name] == 1 else f"{name} ({count[name]})"
-        mutants[key] = Mutant(kind, lambda number=number: _Mutator(number).apply(tree))
+        mutants[key] = lambda number=number: _Mutator(number).apply(tree)
     return mutants
 
 
 class _Mutator(ast.NodeTransformer):
-    """Visits all places where there is something to change, and changes that of one number."""
+    """Lists every possible change in the order of the visit; applies the one that is wanted."""
 
     def __init__(self, wanted):
         self.wanted, self.names, self.scope, self.numbers = wanted, [], [], set()
@@ -93,31 +62,30 @@ class _Mutator(ast.NodeTransformer):
     def apply(self, tree):
         return ast.fix_missing_locations(self.visit(copy.deepcopy(tree)))
 
-    def choose(self, node, *others, kind="logic"):
-        """The node, or of the others that which is wanted."""
+    def choose(self, node, *changes):
+        """The node, or the wanted one of its changes."""
         chosen = node
-        for other in others:
+        for change in changes:
             if len(self.names) == self.wanted:
-                chosen = ast.copy_location(other, node)
-            was, becomes = (" ".join(ast.unparse(each).split()) for each in (node, other))
-            name = f"{'.'.join(self.scope) or 'module'}: {was} -> {becomes}"
-            self.names.append((kind, name))
+                chosen = ast.copy_location(change, node)
+            was, becomes = (" ".join(ast.unparse(code).split()) for code in (node, change))
+            self.names.append(f"{'.'.join(self.scope) or 'module'}: {was} -> {becomes}")
         return chosen
 
-    # ---- scopes, and what is left alone ----
+    # ---- scopes, and nodes that are not changed ----
 
     def visit_FunctionDef(self, node):
         self.scope.append(node.name)
         self.numbers = _numbers(node)
-        node.args.defaults = [self.visit(each) for each in node.args.defaults]
-        node.args.kw_defaults = [each and self.visit(each) for each in node.args.kw_defaults]
-        node.body = [self.visit(each) for each in node.body]
+        node.args.defaults = [self.visit(value) for value in node.args.defaults]
+        node.args.kw_defaults = [value and self.visit(value) for value in node.args.kw_defaults]
+        node.body = [self.visit(statement) for statement in node.body]
         self.scope.pop()
         return node
 
     def visit_ClassDef(self, node):
         self.scope.append(node.name)
-        node.body = [self.visit(each) for each in node.body]
+        node.body = [self.visit(statement) for statement in node.body]
         self.scope.pop()
         return node
 
@@ -132,21 +100,21 @@ class _Mutator(ast.NodeTransformer):
 
     def visit_Compare(self, node):
         self.generic_visit(node)
-        others = []
-        for index, each in enumerate(node.ops):
-            ops = [*node.ops[:index], COMPARISONS[type(each)](), *node.ops[index + 1 :]]
-            others.append(ast.Compare(node.left, ops, node.comparators))
-        return self.choose(node, *others)
+        changes = []
+        for index, op in enumerate(node.ops):
+            ops = [*node.ops[:index], COMPARISONS[type(op)](), *node.ops[index + 1 :]]
+            changes.append(ast.Compare(node.left, ops, node.comparators))
+        return self.choose(node, *changes)
 
     def visit_BinOp(self, node):
         self.generic_visit(node)
-        other = OPERATIONS.get(type(node.op))
-        return self.choose(node, ast.BinOp(node.left, other(), node.right)) if other else node
+        op = OPERATIONS.get(type(node.op))
+        return self.choose(node, ast.BinOp(node.left, op(), node.right)) if op else node
 
     def visit_BoolOp(self, node):
         self.generic_visit(node)
-        other = ast.Or() if isinstance(node.op, ast.And) else ast.And()
-        return self.choose(node, ast.BoolOp(other, node.values))
+        op = ast.Or() if isinstance(node.op, ast.And) else ast.And()
+        return self.choose(node, ast.BoolOp(op, node.values))
 
     def visit_UnaryOp(self, node):
         self.generic_visit(node)
@@ -166,37 +134,37 @@ class _Mutator(ast.NodeTransformer):
     def visit_Call(self, node):
         self.generic_visit(node)
         name = getattr(node.func, "attr", getattr(node.func, "id", ""))
-        keywords = {each.arg: each for each in node.keywords}
+        keywords = {keyword.arg: keyword for keyword in node.keywords}
 
         def without(keyword):
             return ast.Call(node.func, node.args, [k for k in node.keywords if k is not keyword])
 
         chosen = node
         if name == "astype":
-            chosen = self.choose(chosen, node.func.value, kind="casts")
+            chosen = self.choose(chosen, node.func.value)
         if "dtype" in keywords:
-            chosen = self.choose(chosen, without(keywords["dtype"]), kind="casts")
+            chosen = self.choose(chosen, without(keywords["dtype"]))
         if len(node.args) > (at := DTYPE_AT.get(name, len(node.args))):
             args = [*node.args[:at], *node.args[at + 1 :]]
-            chosen = self.choose(chosen, ast.Call(node.func, args, node.keywords), kind="casts")
+            chosen = self.choose(chosen, ast.Call(node.func, args, node.keywords))
         for keyword in ("out", "order"):
             if keyword in keywords:
-                chosen = self.choose(chosen, without(keywords[keyword]), kind="memory")
+                chosen = self.choose(chosen, without(keywords[keyword]))
         if name == "copy" and not node.args:
-            chosen = self.choose(chosen, node.func.value, kind="memory")
+            chosen = self.choose(chosen, node.func.value)
         if name in ("ascontiguousarray", "asfortranarray"):
-            chosen = self.choose(chosen, node.args[0], kind="memory")
+            chosen = self.choose(chosen, node.args[0])
         if name in ("slice", "range") and node.args:
-            chosen = self.choose(chosen, *_other_ends(node), kind="blocks")
+            chosen = self.choose(chosen, *_ends(node))
         return chosen
 
     def visit_Slice(self, node):
         self.generic_visit(node)
-        # Another number in place of one that is written out is a mutant of that already.
+        # A number that is written out is changed by visit_Constant already.
         if not isinstance(node.upper, ast.Constant | ast.UnaryOp | None):
-            node.upper = self.choose(node.upper, _plus(node.upper, -1), kind="blocks")
+            node.upper = self.choose(node.upper, _plus(node.upper, -1))
         if not isinstance(node.lower, ast.Constant | ast.UnaryOp | None):
-            node.lower = self.choose(node.lower, _plus(node.lower, 1), kind="blocks")
+            node.lower = self.choose(node.lower, _plus(node.lower, 1))
         return node
 
     # ---- statements ----
@@ -215,29 +183,27 @@ class _Mutator(ast.NodeTransformer):
 
     def visit_AugAssign(self, node):
         node.value = self.visit(node.value)
-        other = OPERATIONS.get(type(node.op))
-        changed = [ast.AugAssign(node.target, other(), node.value)] if other else []
+        op = OPERATIONS.get(type(node.op))
+        changed = [ast.AugAssign(node.target, op(), node.value)] if op else []
         chosen = self.choose(node, *changed, ast.Pass())
         name = _loaded(node.target)
         number = isinstance(node.value, ast.Constant) or ast.unparse(node.target) in self.numbers
         if name and not number:
             new = _assignment(node.target, ast.BinOp(name, node.op, node.value), node)
-            chosen = self.choose(chosen, new, kind="memory")
+            chosen = self.choose(chosen, new)
         return chosen
 
     def visit_Assign(self, node):
         node.value = self.visit(node.value)
-        # A name that is not assigned fails at once: nothing to learn.
-        named = all(isinstance(target, ast.Name | ast.Tuple) for target in node.targets)
-        if named:
-            return node
+        if all(isinstance(target, ast.Name | ast.Tuple) for target in node.targets):
+            return node  # a name that is not assigned fails at once: nothing to learn
         chosen = self.choose(node, ast.Pass())
         target = node.targets[0]
         whole = isinstance(target, ast.Subscript) and ast.unparse(target.slice) in (":", "...")
         if whole and _loaded(target.value):
             name = copy.copy(target.value)
             name.ctx = ast.Store()
-            chosen = self.choose(chosen, _assignment(name, node.value, node), kind="memory")
+            chosen = self.choose(chosen, _assignment(name, node.value, node))
         return chosen
 
     def visit_Expr(self, node):
@@ -252,7 +218,7 @@ class _Mutator(ast.NodeTransformer):
 
 
 def _loaded(node):
-    """What a name or an attribute, perhaps one to be set, stands for; `None` for other nodes."""
+    """A name or an attribute that is to be set, as one that is read; `None` for other nodes."""
     return ast.parse(ast.unparse(node), mode="eval").body if _is_name(node) else None
 
 
@@ -269,8 +235,8 @@ def _plus(node, number):
     return ast.BinOp(node, operation, ast.Constant(abs(number)))
 
 
-def _other_ends(call):
-    """A slice or a range that ends one earlier, a range without what does not fill a step."""
+def _ends(call):
+    """A slice or range that ends one earlier, and a range without an incomplete last step."""
     at = 0 if len(call.args) == 1 else 1
     ends = [_plus(call.args[at], -1)]
     if len(call.args) == 3:
@@ -284,7 +250,7 @@ def _other_ends(call):
 
 
 def _numbers(function):
-    """The names that a function sets to a plain number or to one of a dtype: not arrays."""
+    """The names that a function sets to a number: they are not arrays."""
     return {
         name.id
         for node in ast.walk(function)
@@ -298,64 +264,71 @@ def _numbers(function):
     }
 
 
-# ---- in place ----------------------------------------------------------------------------------
+# ---- files, and faults in place --------------------------------------------------------------
 
 
-@contextlib.contextmanager
-def mutated(module, *changes):
-    """Puts other text in the place of parts of a module's source, in the functions as they live.
-
-    Whoever has imported one of them has the mutant, and afterwards the original again. Compiled
-    kernels stay as they are; their plain functions change.
-
-    Args:
-        module: The module.
-        *changes: Pairs of an old text, which stands in the source once, and a new one.
-    """
-    source = changed = inspect.getsource(module)
-    for old, new in changes:
-        if source.count(old) != 1:
-            raise ValueError(f"{old!r} must be once in {module.__name__}: {source.count(old)}")
-        changed = changed.replace(old, new)
-    before, after = (_codes(compile(text, module.__file__, "exec")) for text in (source, changed))
-    swapped = [name for name in before if not _same(before[name], after[name])]
-    if not swapped:
-        raise ValueError(f"no function of {module.__name__} has changed")
-    functions = [_function(module, name) for name in swapped]
-    try:
-        for name, function in zip(swapped, functions, strict=True):
-            function.__code__ = after[name]
-        yield
-    finally:
-        for name, function in zip(swapped, functions, strict=True):
-            function.__code__ = before[name]
-
-
-def _codes(code):
-    """The code of each function of a module and of its classes, by qualified name."""
-    found = {}
-    for each in code.co_consts:
-        if inspect.iscode(each):
-            if each.co_flags & inspect.CO_OPTIMIZED:
-                found[each.co_qualname] = each
-            else:  # the body of a class
-                found |= _codes(each)
-    return found
-
-
-def _same(one, other):
-    """Whether two codes are equal but for the lines that they stand on."""
-    if not (inspect.iscode(one) and inspect.iscode(other)):
-        return one == other
-    return (
-        (one.co_code, one.co_names) == (other.co_code, other.co_names)
-        and len(one.co_consts) == len(other.co_consts)
-        and all(_same(*pair) for pair in zip(one.co_consts, other.co_consts, strict=True))
+def files_of(modules: str) -> list[Path]:
+    """The files of modules, each a file or a folder of the package: "layers step_kernels"."""
+    return sorted(
+        path
+        for name in modules.split()
+        for path in [PACKAGE / f"{name}.py", *(PACKAGE / name).rglob("*.py")]
+        if path.is_file()
     )
 
 
-def _function(module, qualname):
-    value = module
-    for name in qualname.split("."):
-        value = inspect.getattr_static(value, name)
-    return inspect.unwrap(value)
+@contextlib.contextmanager
+def mutated(modules: str, *changes: tuple[str, str]):
+    """Replaces text in the source of modules and swaps the code of the functions that changed.
+
+    Importers of such a function have the mutant, and afterwards the original again. Of a compiled
+    kernel the plain function changes.
+
+    Args:
+        modules: As for `files_of`.
+        *changes: Old text, which stands once in all these modules, and new text.
+    """
+    sources = {path: path.read_text("utf-8") for path in files_of(modules)}
+    changed = dict(sources)
+    for old, new in changes:
+        number = sum(source.count(old) for source in sources.values())
+        if number != 1:
+            raise ValueError(f"{old!r} must be once in {modules}, not {number} times")
+        changed = {path: source.replace(old, new) for path, source in changed.items()}
+    paths = [path for path in sources if _differ(sources[path], changed[path])]
+    if not paths:
+        raise ValueError(f"no function of {modules} has changed")
+    swaps = [swap for path in paths for swap in _functions(path, changed[path])]
+    originals = [(function, function.__code__) for function, _ in swaps]
+    try:
+        for function, code in swaps:
+            function.__code__ = code
+        yield
+    finally:
+        for function, code in originals:
+            function.__code__ = code
+
+
+def _differ(*sources):
+    one, other = (ast.dump(ast.parse(source)) for source in sources)
+    return one != other
+
+
+def _functions(path, source):
+    """The functions of a module and of its classes, each with its code in a source."""
+    name = ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
+    module = importlib.import_module(name.removesuffix(".__init__"))
+    for code in _codes(compile(source, path, "exec")):
+        function = module
+        for part in code.co_qualname.split("."):
+            function = inspect.getattr_static(function, part)
+        function = inspect.unwrap(function)
+        if inspect.isfunction(function):
+            yield function, code
+
+
+def _codes(code):
+    for constant in code.co_consts:
+        if inspect.iscode(constant) and "<" not in constant.co_qualname:
+            yield constant
+            yield from _codes(constant)

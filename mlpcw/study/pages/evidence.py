@@ -1,248 +1,205 @@
-"""What the long tests have counted: one small JSON file a topic, in `results/trust/`.
+"""Counts that the long tests keep: one JSON file per topic in `results/trust/`.
 
-The tests write the files; the page on trust is made from them and counts nothing. Each says by
-which command it was made, on which commit, when and with which Python. A file that is damaged, or
-whose counts do not add up, is refused. One that is missing is a topic that has not been run yet.
+The tests write the files and the page on trust reads them. Each file names the command, commit, day
+and Python that made it. A damaged file is refused; a missing one is a topic that has not been run.
 """
 
-import dataclasses
-import json
-from collections.abc import Mapping
+import datetime
+import typing
 from pathlib import Path
+from typing import Annotated, Literal
 
-from mlpcw.study.records import typed
+import msgspec
+from msgspec import Meta
+
 from mlpcw.study.records.store import default_results
 
-KINDS = ("projection", "independent", "by hand")
+Kind = Literal["projection", "independent", "by hand"]
+KINDS = typing.get_args(Kind)
 """Kinds of witness that a gradient has, as the tests name them."""
 
-ALL, REFUSED, READ = "inputs", "refused", ("read right", "read")
-"""Names under which a fuzz test counts its files, those refused and those read."""
-
-SECONDS, PEAK = "seconds", "peak MiB"
-"""Names of what is measured and not counted."""
-
-Counts = dict[str, float]
+Count = Annotated[int, Meta(ge=0)]
+Counts = dict[str, Count]
 """Name of what was done to how often."""
 
 
 class EvidenceError(ValueError):
-    """A file of counts that is damaged; the message names it and says what makes it anew."""
+    """A damaged file of counts; the message names the file and the command that makes it again."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Topic:
-    """What one file says of itself; `figures` has the counts, by the name of what was tested.
-
-    Attributes:
-        command: What makes the file again, from the root of the repository.
-        commit: The commit of the code, with "+" if the package differed from it.
-        date: The day, in UTC, year first.
-        python: Version of Python.
-    """
-
-    command: str
-    commit: str
-    date: str
-    python: str
+class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Reads all fields and no others; a value of another type is an error."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Scenarios(Topic):
-    """Tests that count what they do: faults, and comparisons with other libraries.
+class Row(_Strict):
+    """What one test counted, and the seconds it took."""
 
-    Attributes:
-        figures: Name of a test to its counts, the seconds that it took among them.
-    """
+    counts: Counts
+    seconds: Annotated[float, Meta(ge=0)]
 
-    figures: dict[str, Counts]
 
-    def __post_init__(self) -> None:
-        for scenario, counts in self.figures.items():
-            for name, number in counts.items():
-                _check_count(f"{scenario}: {name}", number, name in (SECONDS, PEAK))
+class Fault(Row):
+    """A test of faults: what was done and what held; `faults` names the counts that are faults."""
+
+    what: str
+    held: str
+    faults: tuple[str, ...] = ()  # all of them
 
     @property
-    def seconds(self) -> float:
-        """Seconds that all tests took."""
-        return sum(counts.get(SECONDS, 0.0) for counts in self.figures.values())
+    def num_faults(self) -> int:
+        return sum(self.counts.get(name, 0) for name in self.faults or self.counts)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Fuzz(Scenarios):
-    """Readers that were fed any files.
+class Comparison(Row):
+    """A comparison with another library."""
 
-    Attributes:
-        figures: Name of a test to how many files of each kind there were, `ALL` together; how many
-            were `READ` and `REFUSED`; the most memory that the process had, `PEAK`.
-    """
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for scenario, counts in self.figures.items():
-            for name in (ALL, PEAK):
-                if name not in counts:
-                    raise ValueError(f"{scenario}: {name} is missing")
-            total, was_read, refused = counts[ALL], read_right(counts), counts.get(REFUSED, 0)
-            if was_read + refused != total:
-                raise ValueError(
-                    f"{scenario}: {was_read:g} read and {refused:g} refused are not the"
-                    f" {total:g} {ALL}"
-                )
-            of_kinds = sum(kinds_of_file(counts).values())
-            if of_kinds != total:
-                raise ValueError(f"{scenario}: its kinds are {of_kinds:g} in all, not {total:g}")
+    library: str
+    what: str
 
 
-def read_right(counts: Counts) -> float:
-    """How many files a fuzz test saw read, each rightly: it fails otherwise."""
-    return sum(counts.get(name, 0) for name in READ)
+class Reader(Row):
+    """A reader of files that was fuzzed: `counts` has the files of each kind."""
 
-
-def kinds_of_file(counts: Counts) -> Counts:
-    """How many files of each kind a fuzz test had."""
-    others = {ALL, REFUSED, SECONDS, PEAK, *READ}
-    return {name: number for name, number in counts.items() if name not in others}
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Witnesses(Topic):
-    """Tests that are witnesses of a gradient.
-
-    Attributes:
-        figures: Whose gradient, to how many tests of each of `KINDS` have passed.
-    """
-
-    figures: dict[str, dict[str, int]]
+    reader: str
+    refused: Count
+    peak_mib: Annotated[float, Meta(gt=0)]
 
     def __post_init__(self) -> None:
-        for subject, counts in self.figures.items():
-            odd = sorted(set(counts) - set(KINDS))
-            if odd:
-                raise ValueError(f"{subject}: unknown kinds of witness: {', '.join(odd)}")
-            for kind, number in counts.items():
-                _check_count(f"{subject}: {kind}", number, False)
+        if self.refused > self.files:
+            raise ValueError(f"{self.refused} of {self.files} files are refused")
 
-    def complete(self) -> list[str]:
-        """Whose gradients have witnesses of all kinds."""
-        return [
-            subject
-            for subject, counts in self.figures.items()
-            if all(counts.get(kind) for kind in KINDS)
-        ]
+    @property
+    def files(self) -> int:
+        return sum(self.counts.values())
+
+    @property
+    def read_right(self) -> int:
+        """The test fails on a file that is read wrongly."""
+        return self.files - self.refused
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Mutated:
-    """What became of the mutants of one module.
+class Mutated(_Strict):
+    """The mutants of one module; `killed_by_time` had tests that took too long.
 
-    Attributes:
-        possible: How many mutants the module has.
-        tried: How many of them were tried.
-        killed: How many of these made a test fail.
-        killed_by_time: How many of these only by making the tests take too long.
-        survivors: Name of each that no test failed on, to the reason why it is left, or "".
+    Each of `survivors`, on which no test failed, has the reason why it may survive, or "".
     """
 
-    possible: int
-    tried: int
-    killed: int
-    killed_by_time: int
+    possible: Count
+    tried: Count
+    killed_by_time: Count
     survivors: dict[str, str]
 
     def __post_init__(self) -> None:
-        if not 0 <= self.killed_by_time <= self.killed <= self.tried <= self.possible:
+        if not self.killed_by_time <= self.killed <= self.tried <= self.possible:
             raise ValueError(
-                f"of {self.possible} mutants {self.tried} are tried, {self.killed} killed,"
-                f" {self.killed_by_time} of these by time, which cannot be"
-            )
-        if self.tried != self.killed + len(self.survivors):
-            raise ValueError(
-                f"{self.killed} killed and {len(self.survivors)} survivors are not the"
-                f" {self.tried} tried"
+                f"{self.tried} of {self.possible} mutants tried, {len(self.survivors)} survived and"
+                f" {self.killed_by_time} killed by time do not add up"
             )
 
     @property
+    def killed(self) -> int:
+        return self.tried - len(self.survivors)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every mutant was tried."""
+        return self.tried == self.possible
+
+    @property
     def share(self) -> float:
-        """Share of the mutants tried that were killed; of none, all."""
+        """Share of the tried mutants that were killed; 1 if none was tried."""
         return self.killed / self.tried if self.tried else 1.0
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+class Topic(_Strict, kw_only=True):
+    """Origin of a file; `commit` ends in "+" if the package differed from that commit."""
+
+    command: str
+    commit: str
+    date: datetime.date
+    python: str
+
+
+class Witnesses(Topic):
+    """Subject of a gradient to how many tests of each kind passed."""
+
+    rows: dict[str, dict[Kind, Count]]
+
+    def complete(self) -> list[str]:
+        """The subjects that have witnesses of all kinds."""
+        return [name for name, row in self.rows.items() if all(map(row.get, KINDS))]
+
+
 class Mutants(Topic):
-    """Faults put into the library, one at a time.
+    """Module, without its package, to its mutants."""
 
-    Attributes:
-        figures: Name of a module, without its package, to what became of its mutants.
-    """
-
-    figures: dict[str, Mutated]
+    rows: dict[str, Mutated]
 
     def total(self) -> Mutated:
         """All modules together."""
+        rows = self.rows.values()
         return Mutated(
-            possible=sum(each.possible for each in self.figures.values()),
-            tried=sum(each.tried for each in self.figures.values()),
-            killed=sum(each.killed for each in self.figures.values()),
-            killed_by_time=sum(each.killed_by_time for each in self.figures.values()),
+            possible=sum(row.possible for row in rows),
+            tried=sum(row.tried for row in rows),
+            killed_by_time=sum(row.killed_by_time for row in rows),
             survivors={
                 f"{module}: {name}": reason
-                for module, each in self.figures.items()
-                for name, reason in each.survivors.items()
+                for module, row in self.rows.items()
+                for name, reason in row.survivors.items()
             },
         )
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Evidence:
-    """All topics; `None` where one has not been run yet."""
+class Oracles(Topic):
+    rows: tuple[Comparison, ...]
+
+
+class Faults(Topic):
+    rows: tuple[Fault, ...]
+
+
+class Fuzz(Topic):
+    rows: tuple[Reader, ...]
+
+
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+    """All topics; `None` for one that has not been run."""
 
     witnesses: Witnesses | None = None
-    oracles: Scenarios | None = None
+    oracles: Oracles | None = None
     mutants: Mutants | None = None
-    faults: Scenarios | None = None
+    faults: Faults | None = None
     fuzz: Fuzz | None = None
 
 
-TOPICS: Mapping[str, type[Topic]] = {
-    "witnesses": Witnesses,
-    "oracles": Scenarios,
-    "mutants": Mutants,
-    "faults": Scenarios,
-    "fuzz": Fuzz,
-}
-"""Name of a topic, which names its file and its command, to what the file holds."""
-
-
-def command(topic: str) -> str:
-    """The command that makes the file of a topic."""
-    return f"make {topic}"
+TOPICS: dict[str, type[Topic]] = dict(
+    witnesses=Witnesses, oracles=Oracles, mutants=Mutants, faults=Faults, fuzz=Fuzz
+)
+"""Name of a topic, of its file and of the `make` target that writes it, to what the file holds."""
 
 
 def read(folder: Path | None = None) -> Evidence:
-    """Reads and checks the files of all topics.
+    """Reads the files of all topics.
 
     Args:
         folder: Where they are; `None` for those that are kept with the code.
 
     Raises:
-        EvidenceError: If one is damaged, or cannot be read.
+        EvidenceError: If a file is damaged or cannot be read.
     """
     folder = folder or default_results() / "trust"
-    found = {}
-    for topic, kind in TOPICS.items():
-        path = folder / f"{topic}.json"
-        try:
-            found[topic] = typed.build(kind, json.loads(path.read_text("utf-8")), "the file")
-        except FileNotFoundError:
-            found[topic] = None
-        except (OSError, ValueError, RecursionError) as error:
-            reason = typed.problem(error)
-            message = f"{path} {reason}; make it anew with: {command(topic)}"
-            raise EvidenceError(message) from None
-    return Evidence(**found)
+    return Evidence(
+        **{topic: _read(folder / f"{topic}.json", kind) for topic, kind in TOPICS.items()}
+    )
 
 
-def _check_count(name: str, number: float, fraction_allowed: bool) -> None:
-    if number < 0 or not (fraction_allowed or number == int(number)):
-        raise ValueError(f"{name} is {number}, no count")
+def _read(path: Path, kind: type[Topic]) -> Topic | None:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        reason = f"cannot be read: {error.strerror}"
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        reason = f"is damaged: {' '.join(str(error).split())[:300]}"
+    raise EvidenceError(f"{path} {reason}; make it anew with: make {path.stem}")
