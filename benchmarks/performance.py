@@ -24,13 +24,16 @@ import training
 from threadpoolctl import threadpool_limits
 from timing import Peer, best_times, digits, number, row
 
+from mlpcw.compiled import enabled
 from mlpcw.study.original import published
 from mlpcw.study.pages import measurements as kept
 from mlpcw.study.pages import performance as page
 from mlpcw.study.pages.measurements import Measurements, Number, Row, Section, Series, Work
+from mlpcw.study.pages.stored import open_store
+from mlpcw.study.records import provenance
 from mlpcw.study.records.arms import PARTS
-from mlpcw.study.records.store import State, Store, default_results
-from mlpcw.study.runs import sweep
+from mlpcw.study.records.store import State
+from mlpcw.study.runs.executors import num_cores
 
 PACKAGES = ("numba", "torch", "opencv-python-headless", "albumentations", "scikit-learn")
 MODULES = {"PyTorch": "torch", "OpenCV": "cv2", "albumentations": "albumentations"}
@@ -41,19 +44,17 @@ FAITHFUL_MINUTES = 15
 
 def record_findings(images, rates):
     """What the stored runs of 2016 took, spread over the cores of this machine."""
-    runs = Store(default_results(), "full").find_all(part for part in PARTS if part != "starts")
+    runs = open_store("full").find_all(part for part in PARTS if part != "starts")
     missing = sum(run.state is not State.DONE for run in runs)
     if missing:
         yield f"{missing} runs of 2016 are not stored"
         return
-    num_cores = sweep.num_cores()
-    seconds = sum(run.record["seconds"]["cpu"] for run in runs) / num_cores
-    logged = [run for part in published.published_runs()["runs"].values() for run in part.values()]
-    then = sum(100 * run["seconds_per_epoch_2016"] for run in logged)
-    shape = f"{len(runs)} runs on {num_cores} cores, by the times in their records"
+    cores = num_cores()
+    seconds = sum(run.record["seconds"]["cpu"] for run in runs) / cores
+    shape = f"{len(runs)} runs on {cores} cores, by the times in their records"
     work = Work(subject="all runs of 2016", shape=shape, dtype="float64", per="replay")
-    peer = Peer(f"laptop, {len(logged)} logs", "2016", lambda: None)
-    yield row(work, seconds, peer, then)
+    peer = Peer(f"laptop, {len(published.log_names())} logs", "2016", lambda: None)
+    yield row(work, seconds, peer, published.seconds_2016())
     meaning = f"all runs of 2016: {shape}"
     yield number("all_runs", meaning, seconds / 60, "min", FAITHFUL_MINUTES)
 
@@ -75,8 +76,9 @@ it leaves out."""
 
 def machine(images):
     """Facts about the machine, and versions."""
-    facts = {name: str(value) for name, value in sweep.provenance(images).items()}
-    facts["cores"] = str(sweep.num_cores())
+    origin = provenance.machine(enabled()) | {"data": images.name, "data_digest": images.digest}
+    facts = {name: str(value) for name, value in origin.items()}
+    facts["cores"] = str(num_cores())
     for name in PACKAGES:
         try:
             facts[name] = importlib.metadata.version(name)

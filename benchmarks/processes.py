@@ -94,11 +94,12 @@ def compilation_numbers():
 
 def train_and_print_peak():
     """Trains a run of each part in this process and prints its peak of memory, MiB."""
-    from mlpcw.study.records import arms
-    from mlpcw.study.runs import sweep as runner
+    from mlpcw.study import chapters
+    from mlpcw.study.records.arms import SEED_2016
+    from mlpcw.study.runs.train import train
 
     for key in ARMS:
-        runner.train(arms.find("full", key, EPOCHS), arms.SEED_2016)
+        train(chapters.find("full", key, EPOCHS), SEED_2016)
     status = Path("/proc/self/status")
     if status.exists():  # `ru_maxrss` would count what the parent had before this process began
         lines = dict(line.split(":", 1) for line in status.read_text().splitlines())

@@ -6,16 +6,15 @@ arguments are wrong. Results go to stdout, progress and errors to stderr.
 
 import contextlib
 import functools
-import os
-import signal
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
 import mlpcw
+from mlpcw.command_line import Commands, sentences
 from mlpcw.study.records.arms import PARTS, PROFILES
 
 
@@ -24,7 +23,7 @@ def _whole(low: int) -> click.IntRange:
 
 
 class _Folder(click.Path):
-    """A folder that may not be there yet; the empty string, which `Path` takes for ".", is none."""
+    """A folder that need not exist; refuses the empty string, which `Path` takes for "."."""
 
     def __init__(self) -> None:
         super().__init__(file_okay=False, path_type=Path)
@@ -59,102 +58,26 @@ def _common(command: Callable) -> Callable:
     return functools.reduce(lambda wrapped, option: option(wrapped), reversed(options), command)
 
 
-@contextlib.contextmanager
-def _sentences(refusal: type[click.ClickException] = click.UsageError) -> Iterator[None]:
-    """Turns what goes wrong into one sentence and an exit status.
+def _open_store(profile: str, results: Path | None, epochs: int = 0):
+    """The store of a profile, in a folder that can be read or does not exist yet."""
+    from mlpcw.study.pages.stored import open_store
 
-    Args:
-        refusal: What a refused value becomes: by default exit status 2, as the values that the
-            library refuses are the command's arguments; `ClickException` where they are not.
-    """
-    from mlpcw.study.records.results import MissingRunsError
-    from mlpcw.study.runs.sweep import RunFailedError
-
-    try:
-        yield
-    except (ValueError, TypeError) as error:
-        raise refusal(str(error)) from None
-    except (MissingRunsError, RunFailedError, OSError) as error:
-        raise click.ClickException(_text(error)) from None
-
-
-def _text(error: Exception) -> str:
-    """What an error says, without its number where it comes from the system."""
-    place = getattr(error, "filename", None)
-    return f"{place}: {error.strerror}" if place else getattr(error, "strerror", "") or str(error)
-
-
-def _store(results: Path | None, profile: str, epochs: int = 0):
-    """The store in a folder that can be read, or is not there yet."""
-    from mlpcw.study.records.store import Store, default_results
-
-    store = Store(results or default_results(), profile, epochs)
+    store = open_store(profile, results, epochs)
     store.check_readable()
     return store
 
 
-def _problem(finding, what_is_done: str = "") -> str:
-    """A sentence on a run that is stale or damaged."""
-    run = f"{finding.arm.key} with seed {finding.seed}"
-    return f"{finding.state.value}{what_is_done}: {run}: {finding.reason}"
-
-
-def _problems(findings: list) -> list[str]:
+def _problems(findings: list, remedy: str = "") -> list[str]:
     """A sentence for each run that is stale or damaged."""
-    return [_problem(each) for each in findings if each.reason]
+    return [
+        f"{finding.state.value}{remedy}: {finding.arm.key} with seed {finding.seed}:"
+        f" {finding.reason}"
+        for finding in findings
+        if finding.reason
+    ]
 
 
-class _Commands(click.Group):
-    """Commands that end in good order where a signal stops them, or their output fails.
-
-    What is under way is put away as after any error: workers end, temporary folders go.
-    """
-
-    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
-        with _output():
-            return super().make_context(*args, **kwargs)
-
-    def invoke(self, ctx: click.Context) -> Any:
-        with _output(), _ended_by_signals():
-            return super().invoke(ctx)
-
-
-@contextlib.contextmanager
-def _output() -> Iterator[None]:
-    """Says in a sentence that stdout cannot be written to; all else is caught by `_sentences`."""
-    try:
-        yield
-    except OSError as error:
-        # What is still to be written would fail again when Python ends.
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), 1)
-        raise click.ClickException(f"stdout cannot be written to: {error.strerror}") from None
-
-
-@contextlib.contextmanager
-def _ended_by_signals() -> Iterator[None]:
-    """Makes signals end this process by an exception, with the exit status of a shell: 128 + N."""
-
-    def end(number: int, frame: Any) -> None:
-        for each in list(before):
-            signal.signal(each, signal.SIG_IGN)  # one is enough, to the very end of the process
-        before.clear()
-        raise SystemExit(128 + number)
-
-    usual = (signal.SIG_DFL, signal.default_int_handler)  # others are meant, as below nohup
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {each: signal.getsignal(each) for each in numbers}
-    before = {each: handler for each, handler in before.items() if handler in usual}
-    for each in before:
-        signal.signal(each, end)
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
-
-
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(mlpcw.__version__, prog_name="mlpcw")
 def main() -> None:
     """A coursework report that runs: train its networks, keep the runs, compare them with 2016."""
@@ -170,7 +93,7 @@ def data(data_dir: Path | None) -> None:
     """Fetch MNIST where it is missing, check it, and say where it is."""
     from mlpcw import mnist
 
-    with _sentences(click.ClickException):
+    with sentences(click.ClickException):
         if not mnist.available(data_dir):
             mnist.download(data_dir)
         lines = [*mnist.verify(data_dir), f"MNIST is in {mnist.data_folder(data_dir)}"]
@@ -192,30 +115,28 @@ def run(
 ) -> None:
     """Train the runs of PARTS (all of them by default) that are not stored and fresh.
 
-    Stopped at any moment, it loses the runs that were under way and no others; the same command
-    carries on. Runs of other than the profile's own number of epochs are kept in a folder of their
-    own.
+    Stopped at any moment, it loses only the runs under way; the same command carries on. Runs of
+    other than the profile's own number of epochs are kept in a separate folder.
     """
     from mlpcw import mnist
     from mlpcw.study.records.store import State
-    from mlpcw.study.runs import sweep as runner
+    from mlpcw.study.runs.sweep import sweep
 
-    with _sentences():
-        store = _store(results, profile, epochs)
+    with sentences():
+        store = _open_store(profile, results, epochs)
         findings = store.find_all(parts, seeds)
-        lacking = [each for each in findings if each.state is not State.DONE]
-        for each in lacking:
-            if each.reason:
-                click.echo(_problem(each, ", trained again"), err=True)
-        needs_mnist = any(each.arm.data == "mnist" for each in lacking)
-        if needs_mnist and not mnist.available():
-            store.check_writable()  # before anything is fetched in vain
+        for problem in _problems(findings, ", trained again"):
+            click.echo(problem, err=True)
+        lacking = [finding for finding in findings if finding.state is not State.DONE]
+        if any(finding.arm.data == "mnist" for finding in lacking) and not mnist.available():
+            store.check_writable()  # before the download
             mnist.download()
-        failures = runner.sweep(store, findings, workers, progress=True)
+        failures = sweep(store, findings, workers, progress=True)
     for failure in failures:
         click.echo(failure, err=True)
-    done = len(findings) - len(failures)
-    click.echo(f"{done} of {len(findings)} runs are stored in {store.folder}")
+    click.echo(
+        f"{len(findings) - len(failures)} of {len(findings)} runs are stored in {store.folder}"
+    )
     if failures:
         raise SystemExit(1)
 
@@ -225,24 +146,25 @@ def run(
 def status(profile: str, results: Path | None, epochs: int) -> None:
     """Say, part by part, which runs are done, missing, stale or damaged, and the time left."""
     from mlpcw.study.records.store import State
-    from mlpcw.study.runs import sweep as runner
+    from mlpcw.study.runs.executors import num_cores
+    from mlpcw.study.runs.sweep import seconds_left
 
-    with _sentences():
-        store = _store(results, profile, epochs)
+    with sentences():
+        store = _open_store(profile, results, epochs)
         findings = store.find_all()
     click.echo(f"{store.folder}")
     click.echo(f"{'':10}" + "".join(f"{state.value:>9}" for state in State))
-    for part in dict.fromkeys(each.arm.part for each in findings):
-        count = Counter(each.state for each in findings if each.arm.part == part)
+    for part in dict.fromkeys(finding.arm.part for finding in findings):
+        count = Counter(finding.state for finding in findings if finding.arm.part == part)
         click.echo(f"{part:10}" + "".join(f"{count[state]:9}" for state in State))
     for problem in _problems(findings):
         click.echo(problem)
-    seconds = runner.seconds_left(findings)
+    seconds = seconds_left(findings)
     if seconds is None:
         click.echo("time left: not known before a first run is done")
     elif seconds:
-        minutes = seconds / 60 / runner.num_cores()
-        click.echo(f"time left: about {minutes:.0f} min with {runner.num_cores()} workers")
+        minutes = seconds / 60 / num_cores()
+        click.echo(f"time left: about {minutes:.0f} min with {num_cores()} workers")
     else:
         click.echo("nothing left to train")
 
@@ -255,40 +177,42 @@ def status(profile: str, results: Path | None, epochs: int) -> None:
 @click.option("--workers", type=_whole(0), default=0, help="Processes; 0 is one a core.")
 @_results
 def replay(runs: tuple[str, ...], epochs: int, workers: int, results: Path | None) -> None:
-    """Hold the runs of 2016 against what 2016 printed of them.
+    """Compare the runs of 2016 with what 2016 printed of them.
 
-    RUNs are named like part1/none; all of the three parts by default. The stored runs are compared;
+    RUNS are named like part1/none; all of the three parts by default. The stored runs are compared;
     those missing are trained first.
     """
     if epochs and results:
         raise click.UsageError("--epochs stores nothing and reads nothing: leave --results out")
     import tempfile
 
-    from mlpcw.study.original import published as of_2016
-    from mlpcw.study.records import arms
+    from mlpcw.study import chapters
+    from mlpcw.study.records.arms import SEED_2016
     from mlpcw.study.records.results import Results
-    from mlpcw.study.runs import sweep as runner
+    from mlpcw.study.runs.sweep import sweep
 
-    with _sentences(), contextlib.ExitStack() as stack:
+    with sentences(), contextlib.ExitStack() as stack:
         folder = results
         if epochs:
             folder = stack.enter_context(tempfile.TemporaryDirectory())
-        store = _store(folder, "full", epochs)
-        wanted = [arms.find("full", key, epochs) for key in dict.fromkeys(runs)]
-        wanted = wanted or [arm for arm in store.arms() if arm.part != "starts"]
-        findings = [store.find(arm, arms.SEED_2016) for arm in wanted]
-        failures = runner.sweep(store, findings, workers, progress=True)
+        store = _open_store("full", folder, epochs)
+        wanted = [chapters.find("full", key, epochs) for key in dict.fromkeys(runs)]
+        wanted = wanted or [arm for arm in store.arms if arm.part != "starts"]
+        failures = sweep(
+            store, [store.find(arm, SEED_2016) for arm in wanted], workers, progress=True
+        )
         for failure in failures:
             click.echo(failure, err=True)
         if failures:
             raise SystemExit(1)
-        found = Results.of("full", [store.find(arm, arms.SEED_2016) for arm in wanted])
+        stored = Results.of("full", [store.find(arm, SEED_2016) for arm in wanted])
     missed, compared = [], 0
-    for key in found.runs:
-        comparison = found.comparison(key)
+    for key, (record,) in stored.runs.items():
+        condition = chapters.CONDITIONS[key]
+        comparison = condition.compare(record["curves"])
         compared += comparison.total
-        click.echo(f"{key:28}{of_2016.verdict(key, comparison)}")
-        if key in of_2016.REPLAYED and comparison.total and not comparison.exact:
+        click.echo(f"{key:28}{condition.verdict(record['curves'])}")
+        if condition.exact and comparison.total and not comparison.exact:
             missed.append(key)
     if not compared:
         raise click.ClickException("nothing was compared: 2016 printed no value of these runs")
@@ -304,21 +228,24 @@ def replay(runs: tuple[str, ...], epochs: int, workers: int, results: Path | Non
 def verify(profile: str, results: Path | None, epochs: int, retrain: int) -> None:
     """Read and check every stored run: whole, of this arm, of this data, by this code.
 
-    A run trained again is compared with the stored one, which stays as it is: identical, the same
+    A run trained again is compared with the stored one, which does not change: identical, the same
     to so many printed digits, or different.
     """
     from mlpcw import mnist
+    from mlpcw.study import chapters
     from mlpcw.study.records.store import State
-    from mlpcw.study.runs import retrain as repeats
+    from mlpcw.study.runs import freshness
+    from mlpcw.study.runs import retrain as retraining
 
-    with _sentences():
-        store = _store(results, profile, epochs)
-    with _sentences(click.ClickException):
+    with sentences():
+        store = _open_store(profile, results, epochs)
+    with sentences(click.ClickException):
         findings = store.find_all() + store.find_more()
-        problems = _problems(findings) + store.strangers() + store.other_data(findings)
+        problems = _problems(findings) + store.strangers()
+        problems += freshness.other_data(store.arms, findings)
     for problem in problems:
         click.echo(problem)
-    count = Counter(each.state for each in findings)
+    count = Counter(finding.state for finding in findings)
     click.echo(
         f"{count[State.DONE]} of {len(findings)} runs are stored and good,"
         f" {count[State.MISSING]} are missing, {len(problems)} problems"
@@ -328,20 +255,22 @@ def verify(profile: str, results: Path | None, epochs: int, retrain: int) -> Non
             f"nothing was checked: no run of profile {profile} is in {store.folder}; name another"
             " folder with --results, or train them: python -m mlpcw run"
         )
-    if any(each.record and each.arm.data == "mnist" for each in findings) and not mnist.available():
+    read = [finding for finding in findings if finding.record]
+    if any(finding.arm.data == "mnist" for finding in read) and not mnist.available():
         click.echo("MNIST is not here: whether runs are of this data was not checked", err=True)
     different = 0
     if retrain:
-        drawn = repeats.draw(findings, retrain)
+        drawn = retraining.draw(findings, retrain)
         if not drawn:
             raise click.ClickException(f"no run in {store.folder} is good and can be trained again")
         click.echo(f"trained again, drawn at random from {count[State.DONE]} runs:")
-        with _sentences(click.ClickException):
-            found = repeats.repeat(store, drawn)
-        for each, outcome in zip(drawn, found, strict=True):
-            click.echo(f"{each.arm.key} with seed {each.seed}: {outcome.verdict}")
-        different = sum(not outcome.good for outcome in found)
-        click.echo(f"{len(found) - different} of {len(found)} are confirmed")
+        replayed = {key for key, condition in chapters.CONDITIONS.items() if condition.exact}
+        with sentences(click.ClickException):
+            outcomes = retraining.retrain(store, drawn, replayed)
+        for finding, outcome in zip(drawn, outcomes, strict=True):
+            click.echo(f"{finding.arm.key} with seed {finding.seed}: {outcome.verdict}")
+        different = sum(not outcome.good for outcome in outcomes)
+        click.echo(f"{len(outcomes) - different} of {len(outcomes)} are confirmed")
     if problems or different:
         raise SystemExit(1)
 

@@ -18,6 +18,7 @@ import time
 
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[name] = "1"  # before NumPy is loaded, which counts them then
+os.environ["MLPCW_PROBES"] = ""  # those of the user are neither read nor written
 
 import hypothesis  # noqa: E402
 import kept  # noqa: E402
@@ -27,7 +28,8 @@ import witnesses  # noqa: E402
 from runs import Inline, forged  # noqa: E402
 
 from mlpcw import compiled, mnist  # noqa: E402
-from mlpcw.study.runs import sweep as runner  # noqa: E402
+from mlpcw.study.runs import executors  # noqa: E402
+from mlpcw.study.runs import train as training  # noqa: E402
 
 hypothesis.settings.register_profile(
     "fixed",
@@ -146,6 +148,14 @@ def witness_table(request):
 
 
 @pytest.fixture
+def environment(monkeypatch):
+    """Restores, afterwards, the variables that the workers are given."""
+    for name in executors.THREAD_VARIABLES:
+        monkeypatch.setenv(name, "2")
+    monkeypatch.setenv("MLPCW_DATA_DIR", os.environ.get("MLPCW_DATA_DIR", ""))
+
+
+@pytest.fixture
 def here(monkeypatch):
     """Trains in this thread; the keys of what is trained. The records are forged."""
     keys = []
@@ -154,6 +164,6 @@ def here(monkeypatch):
         keys.append(arm.key)
         return forged(arm, seed)
 
-    monkeypatch.setattr(runner, "train", train)
-    monkeypatch.setattr(runner, "default_executor", lambda *_: Inline())
+    monkeypatch.setattr(training, "train", train)
+    monkeypatch.setattr(executors, "default_executor", lambda *_: Inline())
     return keys

@@ -4,26 +4,29 @@ Provenance and seconds aside. That a sweep which was killed and carried on ends 
 the tests of faults.
 """
 
-import dataclasses
 import os
 import subprocess
 import sys
 
+import msgspec
 import pytest
 from runs import apart_from_times, quick_arm, record_of
 
 from mlpcw import mnist
-from mlpcw.study.original import published as replay
-from mlpcw.study.records import arms, store
-from mlpcw.study.records.store import Store
-from mlpcw.study.runs import set_up as training
-from mlpcw.study.runs import sweep as runner
+from mlpcw.study import chapters
+from mlpcw.study.pages.stored import open_store
+from mlpcw.study.records import store
+from mlpcw.study.records.record import dumps
+from mlpcw.study.runs import freshness
+from mlpcw.study.runs.set_up import as_run
+from mlpcw.study.runs.sweep import sweep
+from mlpcw.study.runs.train import train
 
 
 def of_2016(key, **changes):
     """An arm of 2016, two small epochs long, on the digits; its generator is just seeded."""
     fields = dict(data="digits", batch_size=50, num_epochs=2, stats_interval=1, start="fresh")
-    return dataclasses.replace(arms.find("full", key), **(fields | changes))
+    return msgspec.structs.replace(chapters.find("full", key), **(fields | changes))
 
 
 ARMS = [
@@ -39,34 +42,27 @@ ARMS = [
 
 def text(record):
     """A record as its file has it, without what differs between two trainings."""
-    return store.dumps(apart_from_times(record))
-
-
-@pytest.fixture
-def environment(monkeypatch):
-    """Restores, afterwards, the variables that the workers are given."""
-    for name in runner._THREAD_VARIABLES:
-        monkeypatch.setenv(name, "1")
+    return dumps(apart_from_times(record))
 
 
 @pytest.mark.parametrize("order", [ARMS[::-1], ARMS[:1] * 2], ids=len)
 def test_a_record_does_not_depend_on_what_was_trained_before(order):
     for arm in order:
-        assert text(runner.train(arm, 0)) == text(record_of(arm))
+        assert text(train(arm, 0)) == text(record_of(arm))
 
 
 def test_a_record_does_not_depend_on_what_is_remembered():
     before = [text(record_of(arm)) for arm in ARMS]
-    for cached in (mnist.digits, training.probe, replay._state_after):
-        cached.cache_clear()
-    assert [text(runner.train(arm, 0)) for arm in ARMS] == before
+    for forget in (mnist.digits.cache_clear, freshness.forget, as_run._state_after.cache_clear):
+        forget()
+    assert [text(train(arm, 0)) for arm in ARMS] == before
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_record_does_not_depend_on_workers_nor_on_their_order(tmp_path, environment, workers):
-    kept = Store(tmp_path, "quick", 1)
+    kept = open_store("quick", tmp_path, 1)
     order = ARMS if workers == 2 else ARMS[::-1]
-    assert runner.sweep(kept, [kept.find(arm, 0) for arm in order], workers=workers) == []
+    assert sweep(kept, [kept.find(arm, 0) for arm in order], workers=workers) == []
     for arm in ARMS:
         assert text(kept.find(arm, 0).record) == text(record_of(arm))
 
@@ -74,8 +70,8 @@ def test_a_record_does_not_depend_on_workers_nor_on_their_order(tmp_path, enviro
 def test_a_record_does_not_depend_on_the_process(tmp_path):
     """Its hashes, its directory and its home included."""
     code = (
-        "import sys\nfrom test_determinism import ARMS, runner, text\n"
-        "for arm in ARMS:\n    sys.stdout.write(text(runner.train(arm, 0)))"
+        "import sys\nfrom test_determinism import ARMS, text, train\n"
+        "for arm in ARMS:\n    sys.stdout.write(text(train(arm, 0)))"
     )
     root = store.repository_root()
     path = [str(root), str(root / "tests/support"), os.path.dirname(__file__)]

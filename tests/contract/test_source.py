@@ -17,7 +17,7 @@ BELOW = {
     "original": {"library", "records"},
     "runs": {"library", "records", "original"},
     "stats": {"records"},
-    "show": {"library", "records"},
+    "show": {"library", "records", "original"},
     "chapters": {"library", "records", "original", "stats", "show"},
     "pages": {"library", "records", "original", "runs", "stats", "show", "chapters"},
 }

@@ -1,22 +1,19 @@
 """Disks that fill up, fail or may not be written to: said in a sentence, and nothing half done."""
 
-import contextlib
 import ctypes
 import os
-import resource
 import shlex
 import stat
 import subprocess
 import sys
-import tempfile
 
 import pytest
 import sweeps
-from runs import Inline, forged, outdated, quick_arm
+from runs import forged, quick_arm
 
+from mlpcw.study.pages.stored import open_store
 from mlpcw.study.records import store
-from mlpcw.study.records.store import State, Store
-from mlpcw.study.runs import sweep as runner
+from mlpcw.study.records.store import State
 
 ARM = quick_arm()
 CAN_OVERRIDE = 1  # of the Linux capabilities: who has it may write where permissions forbid
@@ -50,7 +47,7 @@ def test_a_sweep_onto_a_full_disk_says_so_keeps_the_good_and_is_carried_on(
     small_disk, undisturbed, counts
 ):
     status, out, err = sweeps.ended(small_disk)
-    states = [each.state for each in sweeps.found(small_disk)]
+    states = [run.state for run in sweeps.findings(small_disk)]
     num_done = states.count(State.DONE)
     assert set(states) == {State.DONE, State.MISSING}
     assert status == 1
@@ -90,123 +87,6 @@ def test_workers_whose_locks_find_no_room_say_where(tmp_path, counts):
     )
     assert "Traceback" not in err
     counts["commands"] += 1
-
-
-@pytest.fixture
-def old(tmp_path):
-    """A store in which every run of the first part is stale, and waits to be trained again."""
-    kept = Store(tmp_path, "quick", 1)
-    for arm in kept.arms("part1"):
-        kept.write(outdated(arm))
-    return kept
-
-
-@contextlib.contextmanager
-def longest_file(num_bytes):
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, limits[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-
-
-@pytest.mark.trust_row(
-    what="Writes cut short, at every length",
-    held="A sentence a run. Every older record stays as it was.",
-)
-def test_a_sweep_that_may_write_no_long_file_leaves_what_was_there(old, here, counts, full_version):
-    before = {path: path.read_bytes() for path in old.folder.rglob("*") if path.is_file()}
-    shortest = min(len(content) for content in before.values())
-    for num_bytes in range(0, shortest, 1 if full_version else 101):
-        findings = old.find_all(["part1"], 1)
-        with longest_file(num_bytes):
-            failures = runner.sweep(old, findings, executor=Inline())
-        assert len(failures) == 7
-        assert all(
-            failure.endswith(f"but not stored in {old.folder}: File too large")
-            for failure in failures
-        )
-        after = {path: path.read_bytes() for path in old.folder.rglob("*") if path.is_file()}
-        assert after == before
-        counts["records cut short"] += 7
-    assert runner.sweep(old, findings, executor=Inline()) == []
-    assert {each.state for each in old.find_all(["part1"], 1)} == {State.DONE}
-
-
-# ---- A step of a write that fails -----------------------------------------------------------
-
-
-class Half:
-    """A file that takes half of what it is given to write, once, and fails."""
-
-    def __init__(self, file):
-        self._file = file
-
-    def __getattr__(self, name):
-        return getattr(self._file, name)
-
-    def __enter__(self):
-        self._file.__enter__()
-        return self
-
-    def __exit__(self, *reason):
-        return self._file.__exit__(*reason)
-
-    def write(self, text):
-        self._file.write(text[: len(text) // 2])
-        raise OSError(5, "Input/output error")
-
-
-def fails(*_, **__):
-    raise OSError(5, "Input/output error")
-
-
-def half(*args, **kwargs):
-    return Half(open(*args, **kwargs))
-
-
-STEPS = {
-    "make the temporary file": (tempfile, "mkstemp", fails),
-    "write half": (os, "fdopen", half),
-    "bring to the disk": (os, "fsync", fails),
-    "let others read": (os, "chmod", fails),
-    "rename": (os, "replace", fails),
-}
-
-
-@pytest.mark.trust_row(
-    what="A step of a write that fails, each in turn",
-    held="The older record stays as it was, the other runs are stored, nothing temporary is left.",
-)
-@pytest.mark.parametrize(("owner", "name", "how"), STEPS.values(), ids=STEPS)
-def test_whatever_step_of_a_write_fails_the_old_record_stays_and_the_others_are_stored(
-    old, here, monkeypatch, counts, owner, name, how
-):
-    findings = old.find_all(["part1"], 1)
-    before = {each.arm.key: each.path.read_bytes() for each in findings}
-    right, calls = getattr(owner, name), []
-
-    def fails_once(*args, **kwargs):
-        calls.append(args)
-        return (how if len(calls) == 1 else right)(*args, **kwargs)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(owner, name, fails_once)
-        (failure,) = runner.sweep(old, findings, executor=Inline())
-    assert failure.endswith(
-        f" with seed 0 was trained, but not stored in {old.folder}: Input/output error"
-    )
-    key = failure.split(" with seed")[0]
-    for each in old.find_all(["part1"], 1):
-        if each.arm.key == key:
-            assert each.path.read_bytes() == before[key]
-        else:
-            assert each.state is State.DONE
-    assert sweeps.temporary_files(old.folder) == []
-    assert runner.sweep(old, old.find_all(["part1"], 1), executor=Inline()) == []
-    assert {each.state for each in old.find_all(["part1"], 1)} == {State.DONE}
-    counts["failed steps"] += 1
 
 
 # ---- A folder that may not be written to ----------------------------------------------------
@@ -257,7 +137,7 @@ def mlpcw(*arguments):
 def test_read_only_results_are_refused_before_anything_is_trained_and_can_be_read(
     tmp_path, read_only, counts
 ):
-    kept = Store(tmp_path, "quick")
+    kept = open_store("quick", tmp_path)
     path = kept.write(forged(quick_arm(num_epochs=20)))
     read_only(kept.folder)
     status, out, err = mlpcw("run", "part1", "--profile", "quick", "--results", tmp_path)
@@ -269,24 +149,5 @@ def test_read_only_results_are_refused_before_anything_is_trained_and_can_be_rea
         status, out, err = mlpcw(command, "--profile", "quick", "--results", tmp_path)
         assert (status, err) == (0, "")
     assert "1 of 69 runs are stored and good" in out
-    assert sorted(each for each in tmp_path.rglob("*") if each.is_file()) == [path]
+    assert sorted(file for file in tmp_path.rglob("*") if file.is_file()) == [path]
     counts["commands"] += 3
-
-
-@pytest.mark.trust_row(
-    what="The folder of one arm that may not be written to",
-    held="Exit status 1 and a sentence for its run; the other runs are stored.",
-)
-def test_an_arm_whose_folder_is_read_only_is_said_and_the_others_are_stored(
-    tmp_path, read_only, counts
-):
-    kept = sweeps.stored(tmp_path)
-    folder = kept.path(ARM, 0).parent
-    folder.mkdir(parents=True)
-    read_only(folder)
-    status, out, err = sweeps.ended(tmp_path, preexec_fn=without_override)
-    assert (status, out) == (1, f"6 of 7 runs are stored in {kept.folder}\n")
-    assert err.endswith(
-        f"part1/none with seed 0 was trained, but not stored in {kept.folder}: Permission denied\n"
-    )
-    counts["commands"] += 1

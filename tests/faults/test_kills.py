@@ -97,7 +97,7 @@ def test_a_sweep_killed_at_random_moments_ends_as_if_it_had_not_been(
                     out, err = process.communicate(timeout=300)
             counts["kills in the middle of a write"] += len(sweeps.temporary_files(folder)) - left
             left = len(sweeps.temporary_files(folder))
-            assert {each.state for each in sweeps.found(folder)} <= {State.DONE, State.MISSING}
+            assert {run.state for run in sweeps.findings(folder)} <= {State.DONE, State.MISSING}
             now = sweeps.good_files(folder)
             assert {path: now[path] for path in good} == good  # what is done is not done again
             good = now

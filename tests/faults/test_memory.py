@@ -6,23 +6,19 @@ import pytest
 import runs
 import sweeps
 
-from mlpcw.study.records.store import State, Store
-from mlpcw.study.runs import sweep as runner
+from mlpcw.study.pages.stored import open_store
+from mlpcw.study.records.store import State
+from mlpcw.study.runs import executors
+from mlpcw.study.runs import train as training
+from mlpcw.study.runs.sweep import sweep
 
 KINDS = {
     "dies": (
         runs.killed_train,
-        "failed: its process died, as it does where memory runs out (",
+        "failed: its process died, as it does when memory runs out (",
     ),
     "finds no memory": (runs.starved_train, "failed: Unable to allocate "),
 }
-
-
-@pytest.fixture
-def environment(monkeypatch):
-    """Restores, afterwards, the variables that the workers are given."""
-    for name in runner._THREAD_VARIABLES:
-        monkeypatch.setenv(name, "1")
 
 
 @pytest.mark.trust_row(
@@ -36,13 +32,13 @@ def test_a_run_whose_memory_runs_out_is_named_and_the_others_are_stored(
 ):
     if train is runs.starved_train and not Path("/proc/self/statm").exists():
         pytest.skip("the memory that a process has is known on Linux only")
-    kept = Store(tmp_path, "quick", 1)
-    monkeypatch.setattr(runner, "train", train)
+    kept = open_store("quick", tmp_path, 1)
+    monkeypatch.setattr(training, "train", train)
     findings = kept.find_all(["part1"], 1)
-    failures = runner.sweep(kept, findings, workers=2)
+    failures = sweep(kept, findings, workers=2)
     (failure,) = failures
     assert failure.startswith(f"part1/{runs.VICTIM} with seed 0 {sentence}")
-    states = {each.arm.name: each.state for each in kept.find_all(["part1"], 1)}
+    states = {run.arm.name: run.state for run in kept.find_all(["part1"], 1)}
     assert states.pop(runs.VICTIM) is State.MISSING
     assert set(states.values()) == {State.DONE}
     assert sweeps.temporary_files(tmp_path) == []
@@ -57,9 +53,9 @@ def test_a_run_whose_memory_runs_out_is_named_and_the_others_are_stored(
 def test_workers_that_cannot_even_start_fail_every_run_and_end(
     tmp_path, monkeypatch, environment, counts
 ):
-    kept = Store(tmp_path, "quick", 1)
-    monkeypatch.setattr(runner, "_end_with", runs.die)
-    failures = runner.sweep(kept, kept.find_all(["part1"], 1)[:2], workers=2)
+    kept = open_store("quick", tmp_path, 1)
+    monkeypatch.setattr(executors, "_end_with", runs.die)
+    failures = sweep(kept, kept.find_all(["part1"], 1)[:2], workers=2)
     assert len(failures) == 2
     assert all("failed: its process died" in failure for failure in failures)
     counts["runs without a worker"] += 2

@@ -22,7 +22,8 @@ from runs import forged, quick_arm, quick_store
 from mlpcw import compiled, mnist
 from mlpcw.study.pages.trust import MOST_MEMORY
 from mlpcw.study.records import store
-from mlpcw.study.records.store import DamagedRecordError, State, sealed
+from mlpcw.study.records.record import DamagedRecordError, sealed
+from mlpcw.study.records.store import State
 
 LONG, SHORT = 100_000, 500  # examples
 PEAK = r"""

@@ -13,15 +13,14 @@ from typing import Any
 import msgspec
 
 from mlpcw.study.pages import evidence
-from mlpcw.study.records import store
-from mlpcw.study.runs import sweep as runner
+from mlpcw.study.records import provenance, store
 
 FOLDER = store.default_results() / "trust"
 
 
 def commit() -> str:
     """The commit of the code, to be asked for before the tests begin."""
-    return runner._commit()
+    return provenance.commit()
 
 
 def keep(topic: str, rows: Any, commit: str, command: str = "") -> Path:

@@ -6,14 +6,15 @@ printed digit; everything else is invented.
 
 import copy
 
+import msgspec
 import numpy as np
 
-from mlpcw.study.original import published as replay
+from mlpcw.study import chapters
+from mlpcw.study.original import published
 from mlpcw.study.records import arms
+from mlpcw.study.records.record import CLEAN_CURVES, CURVES, SCHEMA, Record, check_record
 from mlpcw.study.records.results import Results
-from mlpcw.study.records.store import CLEAN_CURVES, CURVES, SCHEMA, Record, check_record
-from mlpcw.study.runs import set_up as training
-from mlpcw.study.runs import sweep as runner
+from mlpcw.study.runs.train import weight_histogram
 
 OFF = 1 + 1e-5
 """Factor between a printed number and the made-up one that prints the same."""
@@ -21,23 +22,23 @@ OFF = 1 + 1e-5
 
 def results(profile: str, num_seeds: int = 0, num_epochs: int = 0) -> Results:
     """Made-up runs of every arm of the three parts."""
-    wanted = [each for each in arms.arms(profile, None, num_epochs) if each.part != "starts"]
     runs = {
-        each.key: tuple(record(each, seed) for seed in arms.seeds(each, num_seeds))
-        for each in wanted
+        arm.key: tuple(record(arm, seed) for seed in arms.seeds(arm, num_seeds))
+        for arm in chapters.arms(profile, None, num_epochs)
+        if arm.part != "starts"
     }
     return Results(profile, runs)
 
 
 def changed(made_up: Results, key: str, column: str, last: float) -> Results:
     """The same runs, but the last value of one curve of an arm's first run."""
-    runs = {key: copy.deepcopy(each) for key, each in made_up.runs.items()}
+    runs = {key: copy.deepcopy(records) for key, records in made_up.runs.items()}
     runs[key][0]["curves"][column][-1] = last
     return Results(made_up.profile, runs)
 
 
 def record(arm: arms.Arm, seed: int) -> Record:
-    """A made-up record of a run, of which the store finds nothing wrong."""
+    """A made-up record of a run that the store accepts as whole."""
     rng = np.random.default_rng([seed, *arm.key.encode()])
     epochs = list(range(0, arm.num_epochs + 1, arm.stats_interval))
     share = np.array(epochs) / max(1, epochs[-1])
@@ -49,14 +50,14 @@ def record(arm: arms.Arm, seed: int) -> Record:
     if arm.augmentation:
         curves |= {name: curves[name.removesuffix("_clean")][:] for name in CLEAN_CURVES}
         curves["error_train_clean"] = [value / 2 for value in curves["error_train"]]
-    weights = rng.laplace(0, 0.02, size=training.num_first_weights(arm))
+    weights = rng.laplace(0, 0.02, size=arm.num_first_weights)
     made_up = {
         "schema": SCHEMA,
-        "arm": arm.to_json(),
+        "arm": msgspec.to_builtins(arm),
         "seed": seed,
         "curves": {"epoch": epochs, **curves},
         "test": {"error": rng.uniform(0.05, 0.1), "acc": rng.uniform(0.95, 0.99)},
-        "weights": runner.weight_histogram(weights),
+        "weights": weight_histogram(weights),
         "probe": {"loss": 1.0, "penalty": 0.0, "weights": [1.0]},
         "provenance": {
             **dict.fromkeys(("blas", "blas_kernels", "cpu", "platform"), "made up"),
@@ -76,13 +77,13 @@ def record(arm: arms.Arm, seed: int) -> Record:
 
 
 def _end_as_printed(arm: arms.Arm, curves: dict[str, list[float]]) -> None:
-    log = replay.published_log(arm.key)
-    if log is not None:
+    condition = chapters.CONDITIONS[arm.key]
+    if condition.log:
+        log = published.published_log(condition.log)
         for name in CURVES:
             curves[name] = [_off(name, value) for value in log[name][: len(curves[name])]]
-    elif arm.key in replay.TABLES:
-        table, row = replay.TABLES[arm.key]
-        for name, value in replay.report_tables()[table]["values"][row].items():
+    elif condition.table:
+        for name, value in published.table_row(*condition.table).items():
             curves[name][-1] = _off(name, value)
 
 

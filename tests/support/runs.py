@@ -2,7 +2,6 @@
 
 import concurrent.futures
 import copy
-import dataclasses
 import functools
 import os
 import resource
@@ -10,43 +9,49 @@ import time
 from pathlib import Path
 
 import click.testing
+import msgspec
 import threadpoolctl
 
-from mlpcw import mnist
+from mlpcw import compiled, mnist
 from mlpcw.__main__ import main
-from mlpcw.study.records import arms, store
-from mlpcw.study.runs import set_up as training
-from mlpcw.study.runs import sweep as runner
+from mlpcw.study import chapters
+from mlpcw.study.pages.stored import open_store
+from mlpcw.study.records.arms import Arm
+from mlpcw.study.records.provenance import provenance
+from mlpcw.study.records.record import CLEAN_CURVES, CURVES, SCHEMA, Record
+from mlpcw.study.records.store import Store
+from mlpcw.study.runs import freshness
+from mlpcw.study.runs import train as training
 
 
-def tiny_arm(**changes) -> arms.Arm:
+def tiny_arm(**changes) -> Arm:
     """Two epochs of a small network on the digits; `changes` are fields of the arm."""
     fields = dict(part="part1", name="tiny", data="digits", protocol="paired")
     fields |= dict(batch_size=50, num_epochs=2, stats_interval=1, hidden_dims=(5,))
-    return arms.Arm(**(fields | changes))
+    return Arm(**(fields | changes))
 
 
-def quick_arm(key: str = "part1/none", num_epochs: int = 1) -> arms.Arm:
+def quick_arm(key: str = "part1/none", num_epochs: int = 1) -> Arm:
     """An arm of the quick profile, one epoch long."""
-    return arms.find("quick", key, num_epochs)
+    return chapters.find("quick", key, num_epochs)
 
 
-def record_of(arm: arms.Arm, seed: int = 0) -> dict:
+def record_of(arm: Arm, seed: int = 0) -> Record:
     """The record of a run; a new copy at every call, but trained once."""
     return copy.deepcopy(_trained(arm, seed))
 
 
 @functools.cache
-def _trained(arm: arms.Arm, seed: int) -> dict:
+def _trained(arm: Arm, seed: int) -> Record:
     return _train(arm, seed)
 
 
-def apart_from_times(record: dict) -> dict:
+def apart_from_times(record: Record) -> Record:
     """A record without what differs between two trainings of the same run."""
     return {name: record[name] for name in record if name not in ("provenance", "seconds")}
 
 
-_train = runner.train  # also where a test has put another in its place
+_train = training.train  # also if a test has replaced it
 
 
 class Inline(concurrent.futures.Executor):
@@ -61,32 +66,32 @@ class Inline(concurrent.futures.Executor):
         return future
 
 
-def forged(arm: arms.Arm, seed: int = 0) -> dict:
-    """A whole and fresh record of a run that nobody trained."""
+def forged(arm: Arm, seed: int = 0) -> Record:
+    """A whole and fresh record of a run that was never trained."""
     epochs = list(range(0, arm.num_epochs + 1, arm.stats_interval))
-    counts = [1, 2, training.num_first_weights(arm) - 3]
-    names = [*store.CURVES, *(store.CLEAN_CURVES if arm.augmentation else ())]
+    counts = [1, 2, arm.num_first_weights - 3]
+    names = [*CURVES, *(CLEAN_CURVES if arm.augmentation else ())]
     return {
-        "schema": store.SCHEMA,
-        "arm": arm.to_json(),
+        "schema": SCHEMA,
+        "arm": msgspec.to_builtins(arm),
         "seed": seed,
         "curves": {"epoch": epochs, **{name: [0.5] * len(epochs) for name in names}},
         "test": {"error": 0.25, "acc": 0.75},
         "weights": {"bin_width": 0.0025, "first_bin": -1, "counts": counts},
-        "probe": copy.deepcopy(training.probe(arm)),
+        "probe": copy.deepcopy(freshness.known_probe(arm)),
         "seconds": {"wall": 1.5, "cpu": 1.25},
-        "provenance": runner.provenance(mnist.digits()) | {"data": arm.data},
+        "provenance": provenance(arm.data, mnist.digits().digest, compiled.enabled()),
     }
 
 
-def outdated(arm: arms.Arm, seed: int = 0) -> dict:
+def outdated(arm: Arm, seed: int = 0) -> Record:
     """A whole record by code that did something else."""
-    return forged(arm, seed) | {"probe": training.probe(arm) | {"loss": 1.0}}
+    return forged(arm, seed) | {"probe": freshness.known_probe(arm) | {"loss": 1.0}}
 
 
-def quick_store(folder) -> store.Store:
+def quick_store(folder) -> Store:
     """A folder in which all runs of the quick profile are stored and good."""
-    kept = store.Store(folder, "quick")
+    kept = open_store("quick", folder)
     for finding in kept.find_all():
         kept.write(forged(finding.arm, finding.seed))
     return kept
@@ -114,7 +119,7 @@ def wait_until(condition, seconds: float = 120) -> bool:
 # ---- Trainings that worker processes find by their name -------------------------------------
 
 
-def deadly_train(arm: arms.Arm, seed: int) -> dict:
+def deadly_train(arm: Arm, seed: int) -> dict:
     """What a worker can say of itself; one named "poison" kills its worker."""
     if arm.name == "poison":
         os._exit(1)
@@ -126,14 +131,14 @@ VICTIM = "l2_1e-2"
 """Name of the arm that something happens to."""
 
 
-def killed_train(arm: arms.Arm, seed: int) -> dict:
-    """Ends its process as the system does where memory is short, for one arm."""
+def killed_train(arm: Arm, seed: int) -> Record:
+    """Ends its process as the system does if memory is short, for one arm."""
     if arm.name == VICTIM:
         os._exit(137)
     return forged(arm, seed)
 
 
-def starved_train(arm: arms.Arm, seed: int) -> dict:
+def starved_train(arm: Arm, seed: int) -> Record:
     """Really runs out of memory for one arm: the process may have a little more than it has."""
     if arm.name == VICTIM:
         pages = int(Path("/proc/self/statm").read_text("utf-8").split()[0])
@@ -141,18 +146,18 @@ def starved_train(arm: arms.Arm, seed: int) -> dict:
         most = pages * resource.getpagesize() + 2**24
         resource.setrlimit(resource.RLIMIT_AS, (most, limits[1]))
         try:
-            return _train(dataclasses.replace(arm, hidden_dims=(20_000,)), seed)
+            return _train(msgspec.structs.replace(arm, hidden_dims=(20_000,)), seed)
         finally:
             resource.setrlimit(resource.RLIMIT_AS, limits)
     return forged(arm, seed)
 
 
 def die(leash) -> None:
-    """In the place of what a worker does first."""
+    """In place of the first thing that a worker does."""
     os._exit(1)
 
 
-def endless_train(arm: arms.Arm, seed: int) -> dict:
+def endless_train(arm: Arm, seed: int) -> dict:
     """Returns at once for "quick", and in five minutes for any other."""
     if arm.name != "quick":
         time.sleep(300)

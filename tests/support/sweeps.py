@@ -9,8 +9,10 @@ from pathlib import Path
 
 from runs import apart_from_times
 
+from mlpcw.study.pages.stored import open_store
 from mlpcw.study.records import store
-from mlpcw.study.records.store import State, Store
+from mlpcw.study.records.record import dumps
+from mlpcw.study.records.store import State
 
 NUM_RUNS = 7
 """Runs of the command: each arm of the first part once, of one epoch, on the digits."""
@@ -30,7 +32,7 @@ def started(folder, num_epochs=1, workers=2, arguments=None, **options):
 
     Another command may be given by its `arguments`.
     """
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as below nohup, and inherited
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # by nohup, and inherited
         signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(
         arguments or command(folder, num_epochs, workers),
@@ -66,42 +68,43 @@ def is_gone(process):
 
 def workers_of(process):
     """The process numbers of a sweep's workers, by what Linux says of every process."""
-    found = []
+    numbers = []
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             parent = int((folder / "stat").read_text("utf-8").rsplit(")", 1)[1].split()[1])
             if parent == process.pid and b"spawn_main" in (folder / "cmdline").read_bytes():
-                found.append(int(folder.name))
-    return found
+                numbers.append(int(folder.name))
+    return numbers
 
 
 def locks_left(process):
     """Says, whenever it is called, which locks that a process now has are in shared memory."""
     lines = Path(f"/proc/{process.pid}/maps").read_text("utf-8").splitlines()
     numbers = {int(line.split()[4]) for line in lines if "/dev/shm/" in line}  # noqa: S108
-    return lambda: numbers & {each.inode() for each in os.scandir("/dev/shm")}  # noqa: S108
+    return lambda: numbers & {entry.inode() for entry in os.scandir("/dev/shm")}  # noqa: S108
 
 
 def stored(folder):
     """The store that the command writes to."""
-    return Store(folder, "quick", 1)
+    return open_store("quick", folder, 1)
 
 
-def found(folder):
-    """What the store finds of each run of the command."""
+def findings(folder):
+    """The runs of the command as the store finds them."""
     return stored(folder).find_all(["part1"], 1)
 
 
 def good_files(folder):
     """The bytes of each record that is done, by its path."""
-    return {each.path: each.path.read_bytes() for each in found(folder) if each.state is State.DONE}
+    done = [run for run in findings(folder) if run.state is State.DONE]
+    return {run.path: run.path.read_bytes() for run in done}
 
 
 def contents(folder):
     """What an arm and a seed fix of every record, as text; all must be done."""
-    findings = found(folder)
-    assert {each.state for each in findings} == {State.DONE}
-    return {each.arm.name: store.dumps(apart_from_times(each.record)) for each in findings}
+    runs = findings(folder)
+    assert {run.state for run in runs} == {State.DONE}
+    return {run.arm.name: dumps(apart_from_times(run.record)) for run in runs}
 
 
 def temporary_files(folder):

@@ -1,4 +1,4 @@
-"""What a notebook of the book asks for first: its parameters checked, its runs at hand.
+"""The first call of a notebook: checks its parameters and opens its runs.
 
 A notebook's first cell is tagged `parameters` and papermill writes a cell after it. The next cell
 hands `globals()` to `open_results`, which refuses a wrong value and a name that is no parameter
@@ -12,10 +12,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mlpcw import checks, mnist
+from mlpcw.study.pages.stored import open_store
 from mlpcw.study.records.arms import PARTS, PROFILES
 from mlpcw.study.records.results import Results
-from mlpcw.study.records.store import Store, default_results, repository_root
-from mlpcw.study.runs import sweep as runner
+from mlpcw.study.records.store import Store, repository_root
+from mlpcw.study.runs.sweep import sweep
+from mlpcw.study.runs.train import RunFailedError
 
 PARAMETERS: dict[str, type] = {
     "profile": str,
@@ -77,8 +79,8 @@ def _may_be_parameter(name: str, value: Any) -> bool:
 def open_results(names: Mapping[str, Any], *parts: str) -> Results:
     """Checks a notebook's parameters and returns the runs of its parts.
 
-    The quick profile, and `train_missing`, train what is not there; otherwise a run that is
-    missing or stale stops the notebook.
+    The quick profile, and `train_missing`, train the runs that are not done; otherwise such a run
+    stops the notebook.
 
     Args:
         names: `globals()` of the notebook, in the cell after the parameters.
@@ -87,18 +89,17 @@ def open_results(names: Mapping[str, Any], *parts: str) -> Results:
     Raises:
         TypeError: If a parameter has the wrong type.
         ValueError: If a parameter is wrong.
-        MissingRunsError: If runs are not there, with the command that trains them.
+        MissingRunsError: If runs are not done, with the command that trains them.
         RunFailedError: If a run could not be trained.
     """
     given = check_parameters(names)
-    folder = _folder(given["results_dir"]) or default_results()
-    store = Store(folder, given["profile"], given["epochs"])
+    store = open_store(given["profile"], _folder(given["results_dir"]), given["epochs"])
     findings = store.find_all(_known(store, parts), given["seeds"])
     if given["profile"] == "quick" or given["train_missing"]:
         data_dir = _folder(given["data_dir"])
-        failures = runner.sweep(store, findings, given["workers"], data_dir, progress=True)
+        failures = sweep(store, findings, given["workers"], data_dir, progress=True)
         if failures:
-            raise runner.RunFailedError("; ".join(failures))
+            raise RunFailedError("; ".join(failures))
         findings = store.find_all(_known(store, parts), given["seeds"])
     return Results.of(given["profile"], findings, _options(given))
 
@@ -106,21 +107,14 @@ def open_results(names: Mapping[str, Any], *parts: str) -> Results:
 def open_profile(profile: str) -> Results:
     """The runs of all parts of a profile, for a page without parameters.
 
-    Args:
-        profile: The profile; the quick one trains what is not there.
-
-    Raises:
-        ValueError: If the profile is unknown.
-        MissingRunsError: If runs are not there, with the command that trains them.
-        RunFailedError: If a run could not be trained.
+    As `open_results`, with the profile's own number of seeds and epochs in the usual folder.
     """
-    own = {kind: kind() for kind in (bool, int, str)}
-    parameters = {name: own[kind] for name, kind in PARAMETERS.items()}
+    parameters = {name: kind() for name, kind in PARAMETERS.items()}
     return open_results(parameters | {"profile": profile}, *PARTS)
 
 
 def example_images(names: Mapping[str, Any]) -> mnist.ImageSet:
-    """Images to show: MNIST with the full profile where it is at hand, else the digits."""
+    """Images to show: MNIST with the full profile if it is at hand, else the digits."""
     data_dir = _folder(names["data_dir"])
     if names["profile"] == "full" and mnist.available(data_dir):
         return mnist.load(data_dir)
@@ -129,7 +123,7 @@ def example_images(names: Mapping[str, Any]) -> mnist.ImageSet:
 
 def _known(store: Store, parts: Iterable[str]) -> list[str]:
     """Those of the parts that the profile has arms in."""
-    return [part for part in parts if store.arms(part)]
+    return [part for part in parts if any(arm.part == part for arm in store.arms)]
 
 
 def _folder(name: str) -> str | None:

@@ -3,7 +3,6 @@
 Nothing here measures. Verdicts and numbers of the text are computed from `Measurements`.
 """
 
-from mlpcw.study.chapters.prose import commit_text, listed, markdown_table, percent
 from mlpcw.study.pages.measurements import (
     KINDS,
     SECTIONS,
@@ -12,7 +11,14 @@ from mlpcw.study.pages.measurements import (
     Number,
     Row,
 )
-from mlpcw.study.show.words import thousands, three_digits
+from mlpcw.study.show.words import (
+    commit_text,
+    listed,
+    markdown_table,
+    percent,
+    thousands,
+    three_digits,
+)
 
 PEERS = tuple(kind for kind in KINDS if kind != "plain")
 """Kinds of peers of the first figure and table."""

@@ -14,11 +14,17 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter
 
-from mlpcw.study.chapters.prose import commit_text, duration, listed, markdown_table, percent
 from mlpcw.study.pages import evidence as stored
 from mlpcw.study.pages.evidence import KINDS, TOPICS, Evidence, Mutated
 from mlpcw.study.show.style import VERDICTS, add_legend, stack
-from mlpcw.study.show.words import thousands
+from mlpcw.study.show.words import (
+    commit_text,
+    duration,
+    listed,
+    markdown_table,
+    percent,
+    thousands,
+)
 
 LEAST_KILLED = 0.9
 """Share of a module's mutants that its tests should kill."""

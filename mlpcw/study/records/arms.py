@@ -1,19 +1,16 @@
 """Arms: everything that fixes a run but its seed.
 
 An arm says which data, which network, which penalty, augmentation or convolution, how it is
-trained, and by which protocol its random numbers are drawn. A run is an arm and a seed. The arms of
-a profile are listed here once, under the parts of the report; everything else (runner, store,
-figures, command line) asks this module which arms there are.
+trained, and by which protocol its random numbers are drawn. A run is an arm and a seed. Which arms
+the report has is said in its chapters, not here.
 
 The names of the arms are those of the published logs where there is one. A coefficient of a penalty
 is the report's lambda / n.
 """
 
-import dataclasses
 import re
-import types
-import typing
-from typing import Any
+
+import msgspec
 
 from mlpcw import checks
 
@@ -21,20 +18,25 @@ PARTS = ("part1", "part2", "part3", "starts")
 PROFILES = ("full", "quick")
 SEED_2016 = 24102016
 MOST = 10_000
-"""Most epochs, and most seeds an arm, that can be asked for; more are a slip of the keyboard."""
+"""Most epochs, and most seeds an arm, that can be asked for; a larger number is probably a typo."""
 
+IMAGE_DIM, NUM_CLASSES = 28, 10
 AUGMENTATIONS = ("rotation", "distortion", "shift_2016", "noise_2016")
 KERNEL_GRADIENTS = ("whole_batch", "first_image")
 STARTS = ("reseeded", "fresh", "plain", "rotation", "shift", "distortion")
+_PAIRED_SEEDS = 3
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Penalty:
-    """A penalty of all weights; the coefficients that are not 0 say which.
+class Base(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Values that do not change and are stored as JSON objects with these fields and no others."""
+
+
+class Penalty(Base):
+    """A penalty on all weights; a coefficient of 0 leaves its term out.
 
     Attributes:
         l1: Coefficient of the L1 penalty.
-        l2: Coefficient of the L2 penalty. Where both are given, each acts with half its strength
+        l2: Coefficient of the L2 penalty. If both are given, each acts with half its strength
             (`penalties.L1L2Penalty`).
     """
 
@@ -46,12 +48,12 @@ class Penalty:
         checks.number("l2", self.l2, low=0)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Augmentation:
+class Augmentation(Base):
     """A transform of a share of each training batch.
 
     Attributes:
-        kind: One of `AUGMENTATIONS`; the two of 2016 that differ from the report are in `replay`.
+        kind: One of `AUGMENTATIONS`; the two of 2016 differ from the report's text and are in
+            `study.original`.
         fraction: Share of each batch that is transformed, in [0, 1].
         sigma: Of a distortion: standard deviation of the blur, pixels.
         alpha: Of a distortion: scale of the displacements.
@@ -69,16 +71,15 @@ class Augmentation:
         checks.number("alpha", self.alpha, low=0)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Convolution:
-    """A convolutional layer in front of the affine ones, with no ReLU after it, as in 2016.
+class Convolution(Base):
+    """A convolutional layer below the affine ones, with no ReLU after it, as in 2016.
 
     Attributes:
         kernel_dim: Side of the kernel, pixels.
         num_output_channels: Number of feature maps.
         kernel_gradient: "whole_batch", or "first_image" of each batch only, as in the published
             log.
-        kernel_draws: In the 2016 protocol, how many numbers the kernel's own generator had given
+        kernel_draws: In the 2016 protocol, how many numbers the kernel's own generator had drawn
             before this kernel.
     """
 
@@ -88,14 +89,13 @@ class Convolution:
     kernel_draws: int = 0
 
     def __post_init__(self) -> None:
-        checks.whole_number("kernel_dim", self.kernel_dim, low=1, high=28)
+        checks.whole_number("kernel_dim", self.kernel_dim, low=1, high=IMAGE_DIM)
         checks.whole_number("num_output_channels", self.num_output_channels, low=1)
         checks.one_of("kernel_gradient", self.kernel_gradient, KERNEL_GRADIENTS)
         checks.whole_number("kernel_draws", self.kernel_draws, low=0)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Arm:
+class Arm(Base):
     """Everything that fixes a run but its seed.
 
     Attributes:
@@ -103,7 +103,7 @@ class Arm:
         name: Unique within the part; names the folder of its runs.
         data: "mnist", or "digits" for the embedded digits.
         protocol: "2016" (one shared `RandomState`, the shuffles of 2016) or "paired" (a seed fixes
-            weights, batch order and augmentation through streams of their own).
+            weights, batch order and augmentation through separate streams).
         start: In the 2016 protocol, what `rng` had been through when the train provider was built:
             one of `STARTS`. "reseeded" says that the model was built after `rng.seed`.
         batch_size: Images in a batch.
@@ -115,9 +115,9 @@ class Arm:
         learning_rate: Of the momentum rule.
         mom_coeff: Of the momentum rule.
         dtype: "float64" or "float32".
-        penalty: Penalty of all weights, or `None`.
+        penalty: Penalty on all weights, or `None`.
         augmentation: Transform of the training batches, or `None`.
-        convolution: Convolutional layer in front, or `None`.
+        convolution: Convolutional layer below the affine ones, or `None`.
     """
 
     part: str
@@ -140,7 +140,7 @@ class Arm:
 
     def __post_init__(self) -> None:
         checks.one_of("part", self.part, PARTS)
-        # The name is a folder's, and a record that is read may hold any: none leads out of its own.
+        # It names a folder, and a damaged record may hold any name: none may lead elsewhere.
         if not isinstance(self.name, str) or not re.fullmatch(r"\w[\w.+-]*", self.name, re.ASCII):
             raise ValueError(
                 f"name must be letters, digits, '_', '-', '+' and '.', the first of them a letter,"
@@ -166,168 +166,14 @@ class Arm:
         """The arm's part and name, "part1/none": how people name it."""
         return f"{self.part}/{self.name}"
 
-    def to_json(self) -> dict[str, Any]:
-        """The whole arm as plain values, tuples as lists."""
-        return dataclasses.asdict(self) | {"hidden_dims": list(self.hidden_dims)}
-
-    @classmethod
-    def from_json(cls, values: dict[str, Any]) -> "Arm":
-        """The arm that `to_json` wrote.
-
-        Raises:
-            TypeError: If a field is missing, unknown or of another type.
-            ValueError: If a value is not allowed.
-        """
-        return _from_json(cls, values)
-
-
-def _from_json(cls: type, values: dict[str, Any]) -> Any:
-    """A dataclass from plain values; every field must be there."""
-    if not isinstance(values, dict):
-        raise TypeError(f"{cls.__name__} must be an object, got {values!r}")
-    hints = typing.get_type_hints(cls)
-    if set(values) != set(hints):
-        odd = sorted(set(values) ^ set(hints))
-        raise TypeError(f"{cls.__name__} has missing or unknown fields: {', '.join(odd)}")
-    return cls(**{name: _field(name, hints[name], value) for name, value in values.items()})
-
-
-def _field(name: str, hint: Any, value: Any) -> Any:
-    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-    if value is None and type(None) in options:
-        return None
-    kind = options[0]
-    if dataclasses.is_dataclass(kind):
-        return _from_json(kind, value)
-    if typing.get_origin(kind) is tuple:
-        if not isinstance(value, list) or not all(type(item) is int for item in value):
-            raise TypeError(f"{name} must be a list of whole numbers, got {value!r}")
-        return tuple(value)
-    if type(value) is not kind:
-        raise TypeError(f"{name} must be of type {kind.__name__}, got {value!r}")
-    return value
-
-
-def _faithful() -> tuple[Arm, ...]:
-    """The runs of the original report, as they were made."""
-    part1 = {
-        "none": None,
-        "l1_1e-5": Penalty(l1=1e-5),
-        "l1_1e-3": Penalty(l1=1e-3),
-        "l2_1e-4": Penalty(l2=1e-4),
-        "l2_1e-2": Penalty(l2=1e-2),
-        "l1l2_1e-5_1e-4": Penalty(l1=1e-5, l2=1e-4),
-        "l1l2_1e-3_1e-2": Penalty(l1=1e-3, l2=1e-2),
-    }
-    # Part 2: name -> (what rng had been through, augmentation)
-    part2 = {
-        "initial_data": ("distortion", None),
-        "random_rotation": ("plain", Augmentation(kind="rotation")),
-        "random_shift": ("rotation", Augmentation(kind="shift_2016")),
-        "random_distortion": ("shift", Augmentation(kind="distortion")),
-        "random_noise": ("distortion", Augmentation(kind="noise_2016")),
-        "sigma_1": ("plain", Augmentation(kind="distortion", sigma=1.0)),
-        "sigma_4": ("distortion", Augmentation(kind="distortion", sigma=4.0)),
-        "sigma_10": ("distortion", Augmentation(kind="distortion", sigma=10.0)),
-    }
-    sizes = {"size_1000": 10, "size_5000": 50, "size_10000": 100}
-    part3 = {
-        "cnn_5x5": Convolution(kernel_dim=5, kernel_draws=25),
-        "cnn_10x10": Convolution(kernel_dim=10, kernel_draws=25),
-        "cnn_15x15": Convolution(kernel_dim=15),
-        "cnn_5x5_first_image": Convolution(kernel_dim=5, kernel_gradient="first_image"),
-    }
-    return (
-        *(
-            Arm(part="part1", name=name, start="reseeded", batch_size=50, penalty=penalty)
-            for name, penalty in part1.items()
-        ),
-        *(
-            Arm(part="part2", name=name, max_num_batches=num_batches)
-            for name, num_batches in sizes.items()
-        ),
-        *(
-            Arm(part="part2", name=name, start=start, augmentation=augmentation)
-            for name, (start, augmentation) in part2.items()
-        ),
-        Arm(part="part3", name="nn"),
-        *(_convolutional("part3", name, convolution) for name, convolution in part3.items()),
-    )
-
-
-def _convolutional(part: str, name: str, convolution: Convolution, start: str = "plain") -> Arm:
-    return Arm(part=part, name=name, start=start, hidden_dims=(100,), convolution=convolution)
-
-
-def _starts() -> tuple[Arm, ...]:
-    """Networks of Part 3 from other start states that are plausible for the report's tables.
-
-    Which ones the tables came from is not known. The kernel's generator may have given the kernels
-    of other sizes before: 25, 100 and 225 numbers, and their sums.
-    """
-    tried = [(5, "fresh", draws) for draws in (0, 25, 100, 325)]
-    tried += [(5, "plain", draws) for draws in (0, 100, 125, 225, 250, 325)]
-    tried += [(10, "fresh", 0), (10, "plain", 0)]
-    return tuple(
-        _convolutional(
-            "starts",
-            f"cnn_{kernel_dim}x{kernel_dim}_{start}_{draws}",
-            Convolution(kernel_dim=kernel_dim, kernel_draws=draws),
-            start,
-        )
-        for kernel_dim, start, draws in tried
-    )
-
-
-def _quick(arm: Arm) -> Arm:
-    """The arm on the embedded digits: a fiftieth of the images, fewer epochs, paired seeds."""
-    return dataclasses.replace(
-        arm,
-        data="digits",
-        protocol="paired",
-        batch_size=arm.batch_size // 5,
-        max_num_batches=-1 if arm.max_num_batches == -1 else arm.max_num_batches // 10,
-        num_epochs=20,
-        stats_interval=1,
-    )
-
-
-_FULL = _faithful() + _starts()
-_QUICK = tuple(_quick(arm) for arm in _faithful())
-_QUICK_SEEDS = 3
-
-
-def arms(profile: str, part: str | None = None, num_epochs: int = 0) -> tuple[Arm, ...]:
-    """The arms of a profile, in the order in which the report names them.
-
-    Args:
-        profile: One of `PROFILES`.
-        part: One of `PARTS`, or `None` for all.
-        num_epochs: Epochs of every arm; 0 leaves each as it is.
-
-    Raises:
-        ValueError: If the profile or the part is unknown, or `num_epochs` is negative or above
-            `MOST`.
-    """
-    checks.one_of("profile", profile, PROFILES)
-    if part is not None:
-        checks.one_of("part", part, PARTS)
-    checks.whole_number("epochs", num_epochs, low=0, high=MOST)
-    found = _FULL if profile == "full" else _QUICK
-    found = tuple(arm for arm in found if part in (None, arm.part))
-    if num_epochs:
-        found = tuple(dataclasses.replace(arm, num_epochs=num_epochs) for arm in found)
-    return found
-
-
-def find(profile: str, key: str, num_epochs: int = 0) -> Arm:
-    """The arm of a profile with a key such as "part1/none".
-
-    Raises:
-        ValueError: If the profile has no such arm.
-    """
-    by_key = {arm.key: arm for arm in arms(profile, num_epochs=num_epochs)}
-    return by_key[checks.one_of("arm", key, by_key)]
+    @property
+    def num_first_weights(self) -> int:
+        """Number of weights of the lowest affine layer."""
+        input_dim = IMAGE_DIM**2
+        if self.convolution:
+            output_dim = IMAGE_DIM - self.convolution.kernel_dim + 1
+            input_dim = self.convolution.num_output_channels * output_dim**2
+        return input_dim * (*self.hidden_dims, NUM_CLASSES)[0]
 
 
 def seeds(arm: Arm, num_seeds: int = 0) -> tuple[int, ...]:
@@ -348,4 +194,4 @@ def seeds(arm: Arm, num_seeds: int = 0) -> tuple[int, ...]:
                 f" one seed {SEED_2016}, got {num_seeds}"
             )
         return (SEED_2016,)
-    return tuple(range(num_seeds or _QUICK_SEEDS))
+    return tuple(range(num_seeds or _PAIRED_SEEDS))

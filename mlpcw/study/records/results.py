@@ -1,22 +1,23 @@
-"""Results: the stored runs of a profile, as figures, tables and prose ask for them."""
+"""Results: the stored runs of a profile, as figures, tables and texts read them."""
 
 import dataclasses
 from collections.abc import Iterable, Mapping
 
+import msgspec
 import numpy as np
 
-from mlpcw.study.original import published as replay
 from mlpcw.study.records.arms import Arm
-from mlpcw.study.records.store import Finding, Record, State
+from mlpcw.study.records.record import Record
+from mlpcw.study.records.store import Finding, State
 
 
 class MissingRunsError(RuntimeError):
-    """Runs that are needed and not stored, or stored and stale; the message says what to do."""
+    """Runs that are needed and not done; the message says how to train them."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Results:
-    """The runs of some parts of a profile, all of them there and fresh.
+    """The runs of some parts of a profile, all of them done.
 
     Attributes:
         profile: The profile.
@@ -28,22 +29,22 @@ class Results:
 
     @classmethod
     def of(cls, profile: str, findings: Iterable[Finding], options: str = "") -> "Results":
-        """The results that a store has found.
+        """The results of runs that a store has found.
 
         Args:
             profile: The profile.
-            findings: What the store found of each run that is wanted.
-            options: Of the command that trains what is not there, beside its profile.
+            findings: The wanted runs, as the store has found them.
+            options: Of the command that trains the missing ones, beside its profile.
 
         Raises:
             MissingRunsError: If one of them is not done, with the command that trains it.
         """
         findings = list(findings)
-        lacking = [each for each in findings if each.state is not State.DONE]
+        lacking = [finding for finding in findings if finding.state is not State.DONE]
         if lacking:
             first = lacking[0]
             reason = f" ({first.reason})" if first.reason else ""
-            parts = " ".join(sorted({each.arm.part for each in lacking}))
+            parts = " ".join(sorted({finding.arm.part for finding in lacking}))
             command = f"python -m mlpcw run {parts} --profile {profile} {options}"
             raise MissingRunsError(
                 f"{len(lacking)} of {len(findings)} runs are not there, the first is"
@@ -51,8 +52,8 @@ class Results:
                 f" train them with: {command.rstrip()}"
             )
         runs: dict[str, tuple[Record, ...]] = {}
-        for each in findings:
-            runs[each.arm.key] = (*runs.get(each.arm.key, ()), each.record)
+        for finding in findings:
+            runs[finding.arm.key] = (*runs.get(finding.arm.key, ()), finding.record)
         return cls(profile, runs)
 
     @property
@@ -62,7 +63,7 @@ class Results:
 
     def arm(self, key: str) -> Arm:
         """The arm with this key."""
-        return Arm.from_json(self.runs[key][0]["arm"])
+        return msgspec.convert(self.runs[key][0]["arm"], Arm)
 
     def epochs(self, key: str) -> np.ndarray:
         """Epochs at which the curves of an arm are recorded, `(num_points,)`."""
@@ -73,7 +74,7 @@ class Results:
 
         Args:
             key: Key of the arm.
-            column: Such as "error_valid"; `store.CURVES` and `store.CLEAN_CURVES` list them.
+            column: Such as "error_valid"; `record.CURVES` and `record.CLEAN_CURVES` list them.
         """
         return np.array([record["curves"][column] for record in self.runs[key]])
 
@@ -81,9 +82,9 @@ class Results:
         """Mean over the seeds of a curve's last value."""
         return float(self.curves(key, column)[:, -1].mean())
 
-    def test(self, key: str, figure: str) -> float:
-        """Mean over the seeds of a test-set figure, "error" or "acc"."""
-        return float(np.mean([record["test"][figure] for record in self.runs[key]]))
+    def test(self, key: str, score: str) -> float:
+        """Mean over the seeds of a test score, "error" or "acc"."""
+        return float(np.mean([record["test"][score] for record in self.runs[key]]))
 
     def weight_counts(self, key: str) -> tuple[np.ndarray, np.ndarray]:
         """Histogram of the first layer's weights, all seeds together.
@@ -93,14 +94,10 @@ class Results:
         """
         histograms = [record["weights"] for record in self.runs[key]]
         width = histograms[0]["bin_width"]
-        first = min(each["first_bin"] for each in histograms)
-        last = max(each["first_bin"] + len(each["counts"]) for each in histograms)
+        first = min(histogram["first_bin"] for histogram in histograms)
+        last = max(histogram["first_bin"] + len(histogram["counts"]) for histogram in histograms)
         counts = np.zeros(last - first, dtype=int)
-        for each in histograms:
-            start = each["first_bin"] - first
-            counts[start : start + len(each["counts"])] += each["counts"]
+        for histogram in histograms:
+            start = histogram["first_bin"] - first
+            counts[start : start + len(histogram["counts"])] += histogram["counts"]
         return np.arange(first, last + 1) * width, counts
-
-    def comparison(self, key: str) -> replay.Comparison:
-        """How an arm's one run of 2016 compares with the published numbers."""
-        return replay.compare(key, self.runs[key][0]["curves"])

@@ -1,4 +1,4 @@
-"""Repeats: stored runs trained again, and what the two trainings of a run have in common.
+"""Stored runs trained again, and what the two trainings of a run have in common.
 
 A run is the same to the last bit where all that `ORIGIN` names is the same, the processor too.
 Equal BLAS kernels are not enough: Numba compiles for the processor at hand, and the sums of a
@@ -12,14 +12,15 @@ digits, and different.
 import dataclasses
 import math
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
+import msgspec
 import numpy as np
 
-from mlpcw.study.original import published as replay
 from mlpcw.study.records.arms import Arm
-from mlpcw.study.records.store import Finding, Record, State, Store, dumps
-from mlpcw.study.runs import sweep as runner
+from mlpcw.study.records.record import Record, dumps
+from mlpcw.study.records.store import Finding, State, Store
+from mlpcw.study.runs.sweep import sweep
 
 ORIGIN = ("blas", "blas_kernels", "blas_threads", "commit", "cpu")
 ORIGIN += ("numba", "numpy", "python", "scipy")
@@ -42,11 +43,11 @@ _ALL_DIGITS = 15  # of a float64
 
 
 @dataclasses.dataclass(frozen=True)
-class Repeat:
+class Outcome:
     """What a run trained again says of the stored one.
 
     Attributes:
-        good: Whether it confirms it.
+        good: Whether it confirms the stored run.
         verdict: "identical", "the same to ... printed digits" or "differs: ...".
     """
 
@@ -55,47 +56,50 @@ class Repeat:
 
 
 def draw(findings: Iterable[Finding], count: int) -> list[Finding]:
-    """Some of the runs that are done, drawn at random, other ones at every call.
+    """Some of the runs that are done, drawn at random from fresh entropy.
 
     Args:
-        findings: What the store has found.
-        count: How many; all where there are fewer.
+        findings: Runs as a store has found them.
+        count: How many; all if there are fewer.
     """
-    done = [each for each in findings if each.state is State.DONE]
+    done = [finding for finding in findings if finding.state is State.DONE]
     chosen = np.random.default_rng().permutation(len(done))[:count]
     return [done[place] for place in sorted(chosen)]
 
 
-def repeat(store: Store, findings: Sequence[Finding]) -> list[Repeat]:
-    """Trains stored runs again, in processes of their own, and compares; what is stored stays.
+def retrain(
+    store: Store, findings: Sequence[Finding], replayed: Collection[str] = ()
+) -> list[Outcome]:
+    """Trains stored runs again, in new processes, and compares; the stored files do not change.
 
     Args:
         store: The store that found the runs.
         findings: Runs that are done.
+        replayed: Keys of the arms that match all of the published digits on every machine.
 
     Returns:
-        A repeat a run, in the order given.
+        An outcome a run, in the order given.
 
     Raises:
-        FileNotFoundError: If a run needs MNIST and it is not there.
+        FileNotFoundError: If a run needs MNIST and it is missing.
     """
     with tempfile.TemporaryDirectory() as folder:
-        again = Store(folder, store.profile, store.num_epochs)
-        wanted = [again.find(each.arm, each.seed) for each in findings]
-        failures = runner.sweep(again, wanted, progress=True)
-        found = [again.find(each.arm, each.seed) for each in findings]
+        other = Store(folder, store.arms, store.stale_because)
+        wanted = [other.find(finding.arm, finding.seed) for finding in findings]
+        failures = sweep(other, wanted, progress=True)
+        trained = [other.find(finding.arm, finding.seed) for finding in findings]
     return [
-        compare(one.record, other.record)
-        if other.state is State.DONE
-        else Repeat(False, f"differs: it could not be trained again ({'; '.join(failures)})")
-        for one, other in zip(findings, found, strict=True)
+        compare(stored.record, again.record, replayed)
+        if again.state is State.DONE
+        else Outcome(False, f"differs: it could not be trained again ({'; '.join(failures)})")
+        for stored, again in zip(findings, trained, strict=True)
     ]
 
 
-def compare(stored: Record, again: Record) -> Repeat:
-    """Compares two records of one run."""
+def compare(stored: Record, again: Record, replayed: Collection[str] = ()) -> Outcome:
+    """Compares two records of one run; `replayed` is as in `retrain`."""
     if _content(stored) == _content(again):
-        return Repeat(True, "identical")
+        return Outcome(True, "identical")
     epochs = stored["curves"]["epoch"]
     columns = [name for name in stored["curves"] if name != "epoch"]
     digits = [
@@ -108,27 +112,27 @@ def compare(stored: Record, again: Record) -> Repeat:
     least = min(*digits, at_the_end)
     if _same_origin(stored, again):
         reason = "code, libraries and kernels are those of the stored run, so it must be identical"
-        return Repeat(False, f"differs: {reason}, and it is the same to {least} digits only")
+        return Outcome(False, f"differs: {reason}, and it is the same to {least} digits only")
     if least >= DIGITS:
-        return Repeat(True, f"the same to {least} printed digits")
-    # Recorded points, from the first one on, that are the same but for rounding.
-    agreed = next((row for row, each in enumerate(digits) if each < EARLY_DIGITS), len(epochs))
+        return Outcome(True, f"the same to {least} printed digits")
+    # Recorded points, counted from the first one, that differ by rounding only.
+    agreed = next((row for row, kept in enumerate(digits) if kept < EARLY_DIGITS), len(epochs))
     if agreed < min(2, len(epochs)):
         apart = f"{digits[agreed]} digits are the same at epoch {epochs[agreed]}"
-        return Repeat(False, f"differs: {apart}, where every run keeps {EARLY_DIGITS}")
-    arm = Arm.from_json(stored["arm"])
-    if arm.protocol == "2016" and arm.key in replay.REPLAYED:
+        return Outcome(False, f"differs: {apart}, where every run keeps {EARLY_DIGITS}")
+    arm = msgspec.convert(stored["arm"], Arm)
+    if arm.protocol == "2016" and arm.key in replayed:
         apart = f"{least} digits are the same"
-        return Repeat(False, f"differs: {apart}, where this run keeps {DIGITS} on every machine")
+        return Outcome(False, f"differs: {apart}, where this run keeps {DIGITS} on every machine")
     start = f"the same to {min(digits[:agreed])} printed digits up to epoch {epochs[agreed - 1]}"
     accuracies = f"test accuracy {stored['test']['acc']:.4f}, now {again['test']['acc']:.4f}"
     apart = _distance(stored, again, arm.data)
     line = f"{start}, then apart by {apart:.1f} standard deviations ({accuracies})"
-    return Repeat(True, line) if apart <= DEVIATIONS else Repeat(False, f"differs: {line}")
+    return Outcome(True, line) if apart <= DEVIATIONS else Outcome(False, f"differs: {line}")
 
 
 def _content(record: Record) -> str:
-    """What of a record the arm and the seed fix."""
+    """The part of a record that arm and seed fix."""
     return dumps({name: record[name] for name in record if name not in ("provenance", "seconds")})
 
 
@@ -163,12 +167,12 @@ def _distance(stored: Record, again: Record, data: str) -> float:
     """
     half = len(stored["curves"]["epoch"]) // 2
     distances = []
-    for figures in (
+    for accuracies in (
         [record["test"]["acc"] for record in (stored, again)],
         [float(np.mean(record["curves"]["acc_valid"][half:])) for record in (stored, again)],
     ):
         # One more right and one more wrong, so that no accuracy of 1 leaves no room at all.
-        share = (figures[0] * NUM_IMAGES[data] + 1) / (NUM_IMAGES[data] + 2)
+        share = (accuracies[0] * NUM_IMAGES[data] + 1) / (NUM_IMAGES[data] + 2)
         deviation = math.sqrt(2 * share * (1 - share) / NUM_IMAGES[data])
-        distances.append(abs(figures[0] - figures[1]) / deviation)
+        distances.append(abs(accuracies[0] - accuracies[1]) / deviation)
     return max(distances)

@@ -1,8 +1,4 @@
-"""How all figures look: their colours, their measures, and how labels keep clear of one another.
-
-Everything that two kinds of figure share and that is not data is here, so that the book changes its
-looks in one place.
-"""
+"""Style that all figures share: matplotlib's settings, sizes, legends and label placement."""
 
 from collections.abc import Sequence
 
@@ -13,37 +9,8 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-# Okabe and Ito's and Tol's colours, which the colour-blind tell apart. Grey is the plain network of
-# each part; a family shares its hue, and the stronger coefficient is the lighter one.
-COLOURS = {
-    "part1/none": "#8A8A8A",
-    "part1/l1_1e-5": "#0072B2",
-    "part1/l1_1e-3": "#56B4E9",
-    "part1/l2_1e-4": "#D55E00",
-    "part1/l2_1e-2": "#E69F00",
-    "part1/l1l2_1e-5_1e-4": "#882255",
-    "part1/l1l2_1e-3_1e-2": "#E3A6CF",
-    "part2/size_1000": "#7FB8E0",
-    "part2/size_5000": "#2F7FB8",
-    "part2/size_10000": "#0B3C6F",
-    "part2/initial_data": "#8A8A8A",
-    "part2/random_noise": "#AA4499",
-    "part2/random_shift": "#E69F00",
-    "part2/random_rotation": "#56B4E9",
-    "part2/random_distortion": "#117733",
-    "part2/sigma_1": "#7CC58F",
-    "part2/sigma_4": "#117733",
-    "part2/sigma_10": "#062D17",
-    "part3/nn": "#8A8A8A",
-    "part3/cnn_5x5": "#0072B2",
-    "part3/cnn_5x5_first_image": "#56B4E9",
-    "part3/cnn_10x10": "#E69F00",
-    "part3/cnn_15x15": "#882255",
-}
-"""Key of an arm to its colour in the whole book."""
-
 VERDICTS = {True: "#0072B2", False: "#D55E00", None: "#8A8A8A"}
-"""Whether a target is met, or there is none, to its colour."""
+"""Colours for a target that is met, for one that is missed, and for no target."""
 
 WIDTH = 6.4
 """Width of every figure, inches: nearly the book's column, and legible when a phone halves it."""
@@ -81,7 +48,7 @@ _STYLE = {
 
 
 def style() -> None:
-    """Sets the look of all figures; in a notebook also their format, SVG without a date."""
+    """Sets the style of all figures; in a notebook also the format, SVG without a date."""
     matplotlib.rcParams.update(_STYLE)
     try:
         shell = get_ipython()  # defined inside IPython only
@@ -98,12 +65,12 @@ def style() -> None:
 
 
 def darker(colour: str) -> str:
-    """A colour for what is drawn over this one, or written in its name."""
+    """A darker shade, for text and for lines drawn over this colour."""
     return to_hex([_DARKER * part for part in to_rgb(colour)])
 
 
 def add_legend(figure: Figure, samples: Sequence[Line2D]) -> None:
-    """What the marks mean, above all axes."""
+    """A legend in one row above all axes; none without samples."""
     if samples:
         figure.legend(handles=samples, loc="upper right", ncols=len(samples))
 
@@ -111,7 +78,7 @@ def add_legend(figure: Figure, samples: Sequence[Line2D]) -> None:
 def stack(
     heights: Sequence[float], left: float, right: float, legend: bool = True, gap: float = 0.55
 ) -> tuple[Figure, list[Axes]]:
-    """A figure of axes below one another, all in inches, so that labels are placed exactly."""
+    """A figure of axes below one another, placed in inches."""
     top, bottom = 0.6 if legend else 0.35, 0.5
     total = sum(heights) + gap * (len(heights) - 1) + top + bottom
     figure = Figure(figsize=(WIDTH, total))
@@ -125,10 +92,10 @@ def stack(
 
 
 def spread(positions: Sequence[float], spacing: float, low: float = -np.inf) -> list[float]:
-    """Moves positions apart, as little as possible, until none is nearer than `spacing`.
+    """Moves positions apart, as little as possible, to at least `spacing` between neighbours.
 
     Args:
-        positions: Where each would like to be, in any order.
+        positions: The wanted positions, in any order.
         spacing: Least distance between two.
         low: Least position.
 
@@ -136,8 +103,8 @@ def spread(positions: Sequence[float], spacing: float, low: float = -np.inf) -> 
         Positions in the order given.
     """
     order = np.argsort(positions, kind="stable")
-    # Less the spacing before it each position may equal the last but not be below it: positions
-    # that are out of order are pooled at their mean until all are in order.
+    # With rank * spacing subtracted, positions need only be in order: isotonic regression, which
+    # pools adjacent positions at their mean.
     pools: list[list[float]] = []  # [sum, number] of the positions in each pool
     for rank, index in enumerate(order):
         pools.append([positions[index] - rank * spacing, 1])

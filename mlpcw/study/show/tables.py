@@ -1,22 +1,22 @@
-"""The six tables of the report, from stored runs, as Markdown.
+"""Tables of conditions, from stored runs, as Markdown.
 
-A condition has two rows, so that digits to compare stand above one another: the report's numbers,
-and those of the runs here. A mark before one of ours says how it came out: `=` where it is the
-report's, replayed digit for digit, and `†` where the report's table prints another number but the
-log published with it has ours. With several seeds there is no report beside them: the two rows are
-then the mean and the range over the seeds.
+Beside 2016 a condition has two rows, so that digits to compare stand above one another: the
+report's numbers, and those of the runs here. A mark before one of ours says how it came out: `=`
+where it is the report's, replayed digit for digit, and `†` where the report's table prints another
+number but the log published with it has ours. In other profiles the rows are the mean and the range
+over the seeds.
 """
 
 import dataclasses
+from collections.abc import Sequence
 
-from mlpcw.study.original import published as replay
+from mlpcw.study.original.published import NUM_EPOCHS, printed, published_log, table_row
 from mlpcw.study.records.results import Results
-from mlpcw.study.show.words import label, three_digits
+from mlpcw.study.show.shown import Shown
+from mlpcw.study.show.words import markdown_table, three_digits
 
 EQUAL, EQUAL_TO_LOG = "=", "†"
-
-UNMARKED = (*replay.NOT_REPLAYABLE, *replay.UNKNOWN_START)
-"""Runs that are no replay: where one of their numbers is the report's, it is a coincidence."""
+ALL = ("error_train", "error_valid", "acc_train", "acc_valid")
 
 _HEADINGS = {
     "error_train": "training error",
@@ -29,63 +29,54 @@ _HEADINGS = {
 
 
 @dataclasses.dataclass(frozen=True)
-class _Table:
-    """One table: its rows, and its columns from the curves' ends and from the test images."""
+class Table:
+    """One table of the report; called with results it is Markdown.
+
+    Attributes:
+        number: Its number in the report, "2.1".
+        conditions: The conditions in its rows.
+        columns: Curves whose last values are shown.
+        test: Metrics on the test images, "error" or "acc".
+    """
 
     number: str
-    part: str
-    rows: dict[str, str]  # the report's name of a row to the arm's
+    conditions: Sequence[Shown]
     columns: tuple[str, ...]
     test: tuple[str, ...]
 
-    def report(self, name: str, column: str) -> float:
-        """What the report's table prints."""
-        row = replay.report_tables()["table_" + self.number.replace(".", "_")]["values"][name]
-        return row[column] if isinstance(row, dict) else row
+    def __call__(self, results: Results) -> str:
+        """The table."""
+        headings = [_HEADINGS[name] for name in (*self.columns, *self.test)]
+        lines = [["condition", "", *headings], ["---", "---", *["---:"] * len(headings)]]
+        rows_of = self._beside_report if results.beside_2016 else self._over_seeds
+        for condition in self.conditions:
+            name = f"**{condition.label_in(results)}**"
+            for kind, cells in rows_of(results, condition).items():
+                lines.append([name, kind, *cells])
+                name = ""
+        return markdown_table(lines)
 
+    def _beside_report(self, results: Results, condition: Shown) -> dict[str, list[str]]:
+        """The report's numbers, where it has the condition, and ours."""
+        row = table_row(self.number, condition.table[1]) if condition.table else {}
+        here = []
+        for column in self.columns:
+            sign = mark(results, condition, column, row[column]) if row else ""
+            here.append(sign + three_digits(results.final(condition.key, column)))
+        here += [three_digits(results.test(condition.key, metric)) for metric in self.test]
+        report = [three_digits(row[column]) for column in self.columns if row]
+        return ({"report": report + [""] * len(self.test)} if row else {}) | {"here": here}
 
-def _same(*names: str) -> dict[str, str]:
-    return {name: name for name in names}
-
-
-_ALL = ("error_train", "error_valid", "acc_train", "acc_valid")
-_PENALTIES = _same("none", "l1_1e-5", "l2_1e-4", "l1l2_1e-5_1e-4")
-_AUGMENTATIONS = _same(
-    "initial_data", "random_noise", "random_shift", "random_rotation", "random_distortion"
-)
-_SIZES = {size: f"size_{size}" for size in ("1000", "5000", "10000")}
-_SIGMAS = _same("sigma_1", "sigma_4", "sigma_10")
-
-
-def table_1_1(results: Results) -> str:
-    """Validation error of four conditions of Part 1; test error besides."""
-    return _markdown(results, _Table("1.1", "part1", _PENALTIES, ("error_valid",), ("error",)))
-
-
-def table_2_1(results: Results) -> str:
-    """Errors and accuracies by the number of images a pass; test error besides."""
-    return _markdown(results, _Table("2.1", "part2", _SIZES, _ALL, ("error",)))
-
-
-def table_2_2(results: Results) -> str:
-    """Validation error and accuracy with each augmentation; the same on the test images besides."""
-    columns = ("error_valid", "acc_valid")
-    return _markdown(results, _Table("2.2", "part2", _AUGMENTATIONS, columns, ("error", "acc")))
-
-
-def table_2_3(results: Results) -> str:
-    """Errors and accuracies by the width of the distortion's blur; test error besides."""
-    return _markdown(results, _Table("2.3", "part2", _SIGMAS, _ALL, ("error",)))
-
-
-def table_3_1(results: Results) -> str:
-    """Errors and accuracies with and without a convolutional layer; test accuracy besides."""
-    return _markdown(results, _Table("3.1", "part3", _same("nn", "cnn_5x5"), _ALL, ("acc",)))
-
-
-def table_3_2(results: Results) -> str:
-    """Errors and accuracies by the size of the kernel; test accuracy besides."""
-    return _markdown(results, _Table("3.2", "part3", _same("cnn_10x10", "cnn_5x5"), _ALL, ("acc",)))
+    def _over_seeds(self, results: Results, condition: Shown) -> dict[str, list[str]]:
+        """The mean over the seeds and, of several, the range."""
+        records = results.runs[condition.key]
+        values = [results.curves(condition.key, column)[:, -1] for column in self.columns]
+        values += [[record["test"][metric] for record in records] for metric in self.test]
+        mean = [three_digits(sum(column) / len(column)) for column in values]
+        if len(records) == 1:
+            return {"": mean}
+        ends = [f"{three_digits(min(column))}–{three_digits(max(column))}" for column in values]
+        return {"mean": mean, "range": ends}
 
 
 def note(results: Results) -> str:
@@ -100,58 +91,22 @@ def note(results: Results) -> str:
     return f"Mean and range of {num_seeds} seeds." if num_seeds > 1 else "One seed."
 
 
-def _markdown(results: Results, table: _Table) -> str:
-    headings = [_HEADINGS[name] for name in (*table.columns, *table.test)]
-    lines = [["condition", "", *headings], ["---", "---", *["---:"] * len(headings)]]
-    for name, arm_name in table.rows.items():
-        key = f"{table.part}/{arm_name}"
-        if results.beside_2016:
-            rows = _beside_report(results, table, name, key)
-        else:
-            rows = _over_seeds(results, table, key)
-        for number, (kind, cells) in enumerate(rows.items()):
-            lines.append(["" if number else f"**{label(results, key)}**", kind, *cells])
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+def mark(results: Results, condition: Shown, column: str, cell: float) -> str:
+    """The mark before one of our numbers, with a no-break space; "" for none.
 
-
-def _beside_report(results: Results, table: _Table, name: str, key: str) -> dict[str, list[str]]:
-    """The rows of one condition, named: the report's numbers and ours."""
-    printed = {column: table.report(name, column) for column in table.columns}
-    ours = [
-        mark(results, key, column, cell) + three_digits(results.final(key, column))
-        for column, cell in printed.items()
-    ]
-    return {
-        "report": [three_digits(cell) for cell in printed.values()] + [""] * len(table.test),
-        "here": ours + [three_digits(results.test(key, figure)) for figure in table.test],
-    }
-
-
-def _over_seeds(results: Results, table: _Table, key: str) -> dict[str, list[str]]:
-    """The rows of one condition, named: the mean over the seeds and, of several, the range."""
-    values = [results.curves(key, column)[:, -1] for column in table.columns]
-    values += [[record["test"][figure] for record in results.runs[key]] for figure in table.test]
-    rows = {"mean": [three_digits(sum(each) / len(each)) for each in values]}
-    if len(results.runs[key]) == 1:
-        return {"": rows["mean"]}
-    rows["range"] = [f"{three_digits(min(each))}–{three_digits(max(each))}" for each in values]
-    return rows
-
-
-def mark(results: Results, key: str, column: str, cell: float) -> str:
-    """How one of our numbers bears out the report's: "= ", "† " or nothing, to stand before it.
+    A run that cannot be a replay has no marks: where one of its numbers is the report's, it is a
+    coincidence. Nor has a run of fewer epochs.
 
     Args:
         results: The runs.
-        key: Key of the arm.
+        condition: The condition.
         column: Such as "error_valid".
         cell: What the report's table prints.
     """
-    whole = results.arm(key).num_epochs == replay.NUM_EPOCHS
-    if key in UNMARKED or not whole or not results.beside_2016:
+    if condition.obstacle or results.arm(condition.key).num_epochs != NUM_EPOCHS:
         return ""
-    ours = replay.printed(results.final(key, column))
-    log = replay.published_log(key)
-    if ours == cell:
+    value = printed(results.final(condition.key, column))
+    if value == cell:
         return f"{EQUAL}\u00a0"
-    return f"{EQUAL_TO_LOG}\u00a0" if log and ours == log[column][-1] else ""
+    in_log = condition.log and value == published_log(condition.log)[column][-1]
+    return f"{EQUAL_TO_LOG}\u00a0" if in_log else ""

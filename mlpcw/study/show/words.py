@@ -1,48 +1,14 @@
-"""What readers see of arms and numbers: one name for each arm, one format for each kind of number.
+"""Words: number formats, lists, rankings and Markdown tables, the same wherever they stand."""
 
-Figures, tables and text all take their names and their digits from here, so that a condition is
-called the same, and a number reads the same, wherever it stands.
-"""
-
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
 from mlpcw.study.records.results import Results
-
-LABELS = {
-    "part1/none": "no penalty",
-    "part1/l1_1e-5": "L1 10⁻⁵",
-    "part1/l1_1e-3": "L1 10⁻³",
-    "part1/l2_1e-4": "L2 10⁻⁴",
-    "part1/l2_1e-2": "L2 10⁻²",
-    "part1/l1l2_1e-5_1e-4": "L1 10⁻⁵ + L2 10⁻⁴",
-    "part1/l1l2_1e-3_1e-2": "L1 10⁻³ + L2 10⁻²",
-    "part2/initial_data": "initial data",
-    "part2/random_noise": "noise",
-    "part2/random_shift": "shift",
-    "part2/random_rotation": "rotation",
-    "part2/random_distortion": "distortion",
-    "part2/sigma_1": "σ = 1",
-    "part2/sigma_4": "σ = 4",
-    "part2/sigma_10": "σ = 10",
-    "part3/nn": "no convolution",
-    "part3/cnn_5x5": "5 × 5",
-    "part3/cnn_10x10": "10 × 10",
-    "part3/cnn_15x15": "15 × 15",
-    "part3/cnn_5x5_first_image": "5 × 5, first image",
-}
-"""Key of an arm to its name, where that is the same in every profile; see `label`."""
+from mlpcw.study.show.shown import Shown
 
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _SMALLEST_EXPONENT = -3
 """Of the numbers that are written out; smaller ones are written with a power of ten."""
-
-
-def label(results: Results, key: str) -> str:
-    """An arm's name for readers; where it is the size of a pass, in images, it is the arm's own."""
-    if not key.startswith("part2/size_"):
-        return LABELS[key]
-    arm = results.arm(key)
-    return f"{thousands(arm.batch_size * arm.max_num_batches)} images"
 
 
 def three_digits(value: float) -> str:
@@ -59,3 +25,57 @@ def three_digits(value: float) -> str:
 def thousands(number: int) -> str:
     """A whole number, from five digits on in groups of three with a no-break space: "10 000"."""
     return str(number) if abs(number) < 10_000 else f"{number:,}".replace(",", "\u00a0")
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """A share as a percentage, "98.1 %"."""
+    return f"{100 * share:.{digits}f}\u00a0%"
+
+
+def count(number: int) -> str:
+    """A number of things up to four, in words."""
+    return ("none", "one", "two", "three", "four")[number]
+
+
+def duration(seconds: float) -> str:
+    """A time as people say it: "40 seconds", "12 minutes", "1.5 hours"."""
+    for unit, size in (("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.2g} {unit}"
+    return f"{seconds:.0f} seconds"
+
+
+def commit_text(commit: str) -> str:
+    """A commit in short, "`0123abcd`", and whether the code differed from it: a "+" at its end."""
+    changed = ", with changes" if commit.endswith("+") else ""
+    return f"`{commit[:8]}`{changed}" if commit else "unknown"
+
+
+def listed(items: Sequence[str]) -> str:
+    """Items as a list in a sentence, "A, B and C"."""
+    return items[0] if len(items) == 1 else ", ".join(items[:-1]) + f" and {items[-1]}"
+
+
+def markdown_table(lines: Iterable[Iterable[str]]) -> str:
+    """Rows of cells as Markdown; the first is the heading, the second its rule."""
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def against(value: float, other: float) -> str:
+    """How a value compares, to three digits, with another: "below", "above" or "level with"."""
+    if three_digits(value) == three_digits(other):
+        return "level with"
+    return "below" if value < other else "above"
+
+
+def ranking(results: Results, values: Mapping[Shown, float]) -> str:
+    """Conditions from the lowest to the highest value, "A (0.1), B (0.2) and C (0.3)"."""
+    ordered = sorted(values, key=values.get)
+    return listed([f"{each.label_in(results)} ({three_digits(values[each])})" for each in ordered])
+
+
+def lowest(results: Results, values: Mapping[Shown, float]) -> str:
+    """The condition with the lowest value; all of them, where several are level."""
+    least = three_digits(min(values.values()))
+    level = [each.label_in(results) for each in values if three_digits(values[each]) == least]
+    return level[0] if len(level) == 1 else f"{listed(level)}, which are level,"

@@ -4,14 +4,15 @@ import made_up
 import pytest
 
 from mlpcw.study.pages import readme
+from mlpcw.study.pages.stored import open_store
 from mlpcw.study.records.arms import PARTS
 from mlpcw.study.records.results import MissingRunsError, Results
-from mlpcw.study.records.store import Store, default_results, repository_root
+from mlpcw.study.records.store import repository_root
 
 
 @pytest.fixture(scope="module")
 def stored():
-    store = Store(default_results(), "full")
+    store = open_store("full")
     try:
         return Results.of("full", store.find_all(PARTS))
     except MissingRunsError as error:
@@ -37,12 +38,9 @@ def test_results_follow_the_runs():
     assert "rotation** ends lowest, at 0.00100" in readme.results_block(changed)
 
 
-def test_text_around_the_results_stays():
+def test_text_around_the_results_stays_and_the_marks_must_be_there():
     text = f"before\n{readme.BEGIN}\nold\n{readme.END}\nafter\n"
     new = readme.updated(text, made_up.results("full"))
     assert new.startswith("before\n") and new.endswith("\nafter\n") and "old" not in new
-
-
-def test_a_readme_without_the_marks_is_refused():
     with pytest.raises(ValueError, match=r"README\.md must hold the marks"):
         readme.updated("no marks", made_up.results("full"))

@@ -1,20 +1,18 @@
-"""Results: the stored runs as figures and tables ask for them, or a command that makes them."""
+"""Results: the stored runs as figures and tables read them, or the command that trains them."""
 
 import numpy as np
 import pytest
 from runs import forged, outdated, quick_arm
 
-from mlpcw.study.original import published as replay
-from mlpcw.study.records import arms
+from mlpcw.study.pages.stored import open_store
 from mlpcw.study.records.results import MissingRunsError, Results
-from mlpcw.study.records.store import State, Store
 
 ARM, OTHER = quick_arm("part1/none"), quick_arm("part1/l2_1e-2")
 
 
 @pytest.fixture
 def kept(tmp_path):
-    return Store(tmp_path, "quick", 1)
+    return open_store("quick", tmp_path, 1)
 
 
 def record(arm, seed, error, counts=(1,), first_bin=0):
@@ -37,12 +35,12 @@ def results():
     return Results("quick", {ARM.key: tuple(records)})
 
 
-# ---- Runs that are not there ----------------------------------------------------------------
+# ---- Runs that are not done -----------------------------------------------------------------
 
 
-def lacking(kept, keys=(ARM, OTHER), options=""):
+def lacking(kept, arms=(ARM, OTHER), options=""):
     with pytest.raises(MissingRunsError) as caught:
-        Results.of("quick", [kept.find(arm, 0) for arm in keys], options)
+        Results.of("quick", [kept.find(arm, 0) for arm in arms], options)
     return str(caught.value)
 
 
@@ -52,38 +50,26 @@ def test_a_missing_run_is_named_with_the_command_that_trains_it(kept):
         "1 of 2 runs are not there, the first is part1/l2_1e-2 with seed 0, which is missing;"
         " train them with: python -m mlpcw run part1 --profile quick"
     )
+    assert lacking(kept, options="--epochs 1").endswith("run part1 --profile quick --epochs 1")
 
 
-def test_a_stale_run_is_named_with_the_reason(kept):
-    kept.write(outdated(ARM))
+def test_a_stale_or_damaged_run_is_named_with_the_reason(kept):
     kept.write(forged(OTHER))
+    path = kept.write(outdated(ARM))
     assert "part1/none with seed 0, which is stale (its probe has loss 1.0" in lacking(kept)
-
-
-def test_a_damaged_run_is_named_with_its_file(kept):
-    path = kept.path(ARM, 0)
-    path.parent.mkdir(parents=True)
     path.write_text("", encoding="utf-8")
     assert f"which is damaged ({path} is not a readable record" in lacking(kept)
 
 
 def test_the_command_names_all_parts_once(kept):
-    keys = [quick_arm(key) for key in ("part3/nn", "part1/none", "part3/cnn_5x5")]
-    assert lacking(kept, keys).endswith("python -m mlpcw run part1 part3 --profile quick")
+    arms = [quick_arm(key) for key in ("part3/nn", "part1/none", "part3/cnn_5x5")]
+    assert lacking(kept, arms).endswith("python -m mlpcw run part1 part3 --profile quick")
 
 
-def test_the_command_has_the_options_that_the_runs_need(kept):
-    assert lacking(kept, options="--epochs 1").endswith("run part1 --profile quick --epochs 1")
+# ---- Runs that are done ---------------------------------------------------------------------
 
 
-# ---- Runs that are there --------------------------------------------------------------------
-
-
-def test_the_records_of_an_arm_are_in_the_order_of_their_seeds(results):
-    assert [record["seed"] for record in results.runs["part1/none"]] == [0, 1, 2]
-
-
-def test_all_arms_are_there(kept):
+def test_all_arms_are_there_in_the_order_asked_for(kept):
     kept.write(forged(ARM))
     kept.write(forged(OTHER))
     results = Results.of("quick", [kept.find(arm, 0) for arm in (OTHER, ARM)])
@@ -91,21 +77,13 @@ def test_all_arms_are_there(kept):
     assert results.profile == "quick"
 
 
-def test_the_arm_of_a_run_is_that_of_its_record(results):
+def test_an_arm_has_the_curves_and_the_scores_of_all_its_seeds(results):
+    assert [record["seed"] for record in results.runs["part1/none"]] == [0, 1, 2]
     assert results.arm("part1/none") == ARM
-
-
-def test_a_curve_has_a_row_a_seed(results):
     np.testing.assert_array_equal(results.epochs("part1/none"), [0, 1])
     expected = [[0.2, 0.1], [0.4, 0.2], [0.6, 0.3]]
     np.testing.assert_array_equal(results.curves("part1/none", "error_valid"), expected)
-
-
-def test_the_final_value_is_the_mean_of_the_seeds_last(results):
     assert results.final("part1/none", "error_valid") == pytest.approx(0.2)
-
-
-def test_a_test_figure_is_the_mean_of_the_seeds(results):
     assert results.test("part1/none", "error") == pytest.approx(0.1)
     assert results.test("part1/none", "acc") == pytest.approx(0.6)
 
@@ -119,15 +97,3 @@ def test_the_weights_of_all_seeds_are_counted_on_one_grid(results):
 def test_only_the_full_profile_stands_beside_2016(results):
     assert not results.beside_2016
     assert Results("full", {}).beside_2016
-
-
-def test_a_run_is_compared_with_what_2016_printed(tmp_path):
-    kept = Store(tmp_path, "full")
-    arm = arms.find("full", "part1/none")
-    made = forged(arm, arms.SEED_2016)
-    log = replay.published_log("part1/none")
-    made["curves"] = {name: log[name] for name in made["curves"]}
-    kept.write(made)
-    finding = kept.find(arm, arms.SEED_2016)
-    assert finding.state is State.DONE
-    assert Results.of("full", [finding]).comparison("part1/none").exact

@@ -6,20 +6,20 @@ import math
 import pytest
 from runs import forged, quick_arm, record_of
 
-from mlpcw.study.records import arms
-from mlpcw.study.records.store import State, Store
-from mlpcw.study.runs import retrain as repeats
-from mlpcw.study.runs import sweep as runner
-from mlpcw.study.runs.retrain import compare
+from mlpcw.study import chapters
+from mlpcw.study.pages.stored import open_store
+from mlpcw.study.records.arms import SEED_2016
+from mlpcw.study.records.store import State
+from mlpcw.study.runs import retrain as retraining
+from mlpcw.study.runs.retrain import Outcome, compare
 
-NOISY = arms.find("full", "part1/l1_1e-3")
-REPLAYED = arms.find("full", "part1/none")
+NOISY = chapters.find("full", "part1/l1_1e-3")
 
 
 def stored(arm=NOISY):
     """A record whose origin is known; its test accuracy is 0.75, its curves are 0.5 throughout."""
-    record = forged(arm, arms.SEED_2016)
-    record["provenance"] = {name: "known" for name in repeats.ORIGIN} | {"commit": "abc"}
+    record = forged(arm, SEED_2016)
+    record["provenance"] = {name: "known" for name in retraining.ORIGIN} | {"commit": "abc"}
     return record
 
 
@@ -36,14 +36,14 @@ def trained_again(record, *, share=0.0, first=0, **provenance):
 
 def test_the_same_content_is_identical_whatever_the_time_and_the_origin():
     record = stored()
-    assert compare(record, trained_again(record)) == repeats.Repeat(True, "identical")
+    assert compare(record, trained_again(record)) == Outcome(True, "identical")
 
 
 @pytest.mark.parametrize(("share", "digits"), [(3e-16, 15), (2e-12, 11), (2e-9, 8), (9e-4, 3)])
 def test_a_difference_of_rounding_is_counted_in_digits(share, digits):
     record = stored()
     outcome = compare(record, trained_again(record, share=share))
-    assert outcome == repeats.Repeat(True, f"the same to {digits} printed digits")
+    assert outcome == Outcome(True, f"the same to {digits} printed digits")
 
 
 @pytest.mark.parametrize("figure", ["error", "acc"])
@@ -75,7 +75,7 @@ def test_where_an_origin_is_not_known_it_need_not_be_identical(name, value):
     assert compare(record, trained_again(record, share=3e-16, **again)).good
 
 
-@pytest.mark.parametrize("name", repeats.ORIGIN)
+@pytest.mark.parametrize("name", retraining.ORIGIN)
 def test_another_origin_need_not_be_identical(name):
     record = stored()
     other = trained_again(record, share=3e-16, commit="abc")
@@ -127,17 +127,16 @@ def test_only_the_second_half_of_a_run_counts_for_its_end():
     assert compare(record, other).good
 
 
-def test_an_accuracy_of_one_leaves_room_for_chance():
-    record = stored()
-    record["test"]["acc"] = 1.0
-    assert compare(record, drifted(record, 0.9996)).good
-    assert not compare(record, drifted(record, 0.9993)).good
-
-
-def test_the_smaller_set_of_the_digits_leaves_more_room():
-    record = stored(quick_arm(num_epochs=20))
-    assert compare(record, drifted(record, 0.84)).good
-    assert not compare(record, drifted(record, 0.85)).good
+@pytest.mark.parametrize(
+    ("arm", "test_acc", "near", "far"),
+    [(NOISY, 1.0, 0.9996, 0.9993), (quick_arm(num_epochs=20), 0.75, 0.84, 0.85)],
+    ids=["an accuracy of 1 leaves room for chance", "the smaller set of the digits leaves more"],
+)
+def test_the_room_for_chance(arm, test_acc, near, far):
+    record = stored(arm)
+    record["test"]["acc"] = test_acc
+    assert compare(record, drifted(record, near)).good
+    assert not compare(record, drifted(record, far)).good
 
 
 @pytest.mark.parametrize("first", [0, 1])
@@ -152,8 +151,8 @@ def test_a_run_that_differs_from_the_start_differs(first):
 
 
 def test_a_run_that_every_machine_replays_may_not_drift():
-    record = stored(REPLAYED)
-    outcome = compare(record, trained_again(record, share=0.002, first=3))
+    record = stored()
+    outcome = compare(record, trained_again(record, share=0.002, first=3), {NOISY.key})
     assert not outcome.good
     assert outcome.verdict == (
         "differs: 2 digits are the same, where this run keeps 3 on every machine"
@@ -161,9 +160,9 @@ def test_a_run_that_every_machine_replays_may_not_drift():
 
 
 def test_numbers_of_opposite_sign_share_no_digit():
-    assert repeats._digits(1.0, -1.0) == repeats._digits(0.0, 1e-300) == 0
-    assert repeats._digits(0.0, -0.0) == 15
-    assert repeats._digits(1.0, math.nextafter(1.0, 2.0)) == 15
+    assert retraining._digits(1.0, -1.0) == retraining._digits(0.0, 1e-300) == 0
+    assert retraining._digits(0.0, -0.0) == 15
+    assert retraining._digits(1.0, math.nextafter(1.0, 2.0)) == 15
 
 
 # ---- Drawn and trained ----------------------------------------------------------------------
@@ -171,40 +170,35 @@ def test_numbers_of_opposite_sign_share_no_digit():
 
 @pytest.fixture
 def kept(tmp_path):
-    return Store(tmp_path, "quick", 1)
+    return open_store("quick", tmp_path, 1)
 
 
-def test_only_runs_that_are_done_are_drawn_each_once(kept):
+def test_runs_that_are_done_are_drawn_each_once_and_others_at_other_times(kept):
     for seed in (0, 1):
         kept.write(forged(quick_arm(), seed))
     findings = kept.find_all()
-    assert repeats.draw(findings, 0) == []
-    assert [each.seed for each in repeats.draw(findings, 9)] == [0, 1]
-    assert {repeats.draw(findings, 1)[0].state for _ in range(20)} == {State.DONE}
-
-
-def test_other_runs_are_drawn_at_other_times(kept):
-    for seed in range(3):
-        kept.write(forged(quick_arm(), seed))
-    drawn = {repeats.draw(kept.find_all(), 1)[0].seed for _ in range(60)}
-    assert drawn == {0, 1, 2}
+    assert retraining.draw(findings, 0) == []
+    assert [run.seed for run in retraining.draw(findings, 9)] == [0, 1]
+    drawn = [retraining.draw(findings, 1)[0] for _ in range(60)]
+    assert {run.seed for run in drawn} == {0, 1}
+    assert {run.state for run in drawn} == {State.DONE}
 
 
 def test_a_run_trained_again_by_the_same_code_is_identical_and_stays_as_it_is(kept):
     """In fresh processes, so this is also that a run does not depend on where it is trained."""
     for key in ("part2/random_distortion", "part3/cnn_5x5"):
         kept.write(record_of(quick_arm(key)))
-    findings = [each for each in kept.find_all() if each.state is State.DONE]
-    before = [each.path.read_bytes() for each in findings]
-    outcomes = repeats.repeat(kept, findings)
-    assert outcomes == [repeats.Repeat(True, "identical")] * 2
-    assert [each.path.read_bytes() for each in findings] == before
+    findings = [run for run in kept.find_all() if run.state is State.DONE]
+    before = [run.path.read_bytes() for run in findings]
+    outcomes = retraining.retrain(kept, findings)
+    assert outcomes == [Outcome(True, "identical")] * 2
+    assert [run.path.read_bytes() for run in findings] == before
 
 
 def test_a_run_that_cannot_be_trained_again_is_not_confirmed(kept, monkeypatch):
     kept.write(forged(quick_arm()))
-    monkeypatch.setattr(runner, "sweep", lambda *_, **__: ["part1/none with seed 0 diverged"])
-    (outcome,) = repeats.repeat(kept, [kept.find(quick_arm(), 0)])
-    assert outcome == repeats.Repeat(
+    monkeypatch.setattr(retraining, "sweep", lambda *_, **__: ["part1/none with seed 0 diverged"])
+    (outcome,) = retraining.retrain(kept, [kept.find(quick_arm(), 0)])
+    assert outcome == Outcome(
         False, "differs: it could not be trained again (part1/none with seed 0 diverged)"
     )

@@ -1,33 +1,31 @@
-"""One run: the draws of each protocol, the network that an arm names, and the probe."""
+"""From an arm to an optimiser: the draws of each protocol, and the network that an arm names."""
 
 import numpy as np
 import pytest
 from runs import tiny_arm
 
-from mlpcw import fused, mnist
+from mlpcw import mnist
 from mlpcw.layers import AffineLayer, ConvolutionalLayer
 from mlpcw.penalties import L1L2Penalty, L1Penalty, L2Penalty
-from mlpcw.study.original import published as replay
 from mlpcw.study.records import arms
 from mlpcw.study.records.arms import Augmentation, Convolution, Penalty
-from mlpcw.study.runs import set_up as training
+from mlpcw.study.runs import set_up as setting_up
 
 PENALTIES = [Penalty(l1=1e-3), Penalty(l2=1e-2), Penalty(l1=1e-3, l2=1e-2)]
 AUGMENTATIONS = [Augmentation(kind=kind) for kind in arms.AUGMENTATIONS]
 
 
 def set_up(seed=0, **changes):
-    arm = tiny_arm(**changes)
-    return training.set_up(arm, seed, mnist.digits())
+    return setting_up.set_up(tiny_arm(**changes), seed, mnist.digits())
 
 
-def params(trial):
-    return [param.copy() for param in trial.model.params]
+def params(optimiser):
+    return [param.copy() for param in optimiser.model.params]
 
 
-def passes(trial, num_passes=2):
+def passes(optimiser, num_passes=2):
     """Inputs and classes of the first passes over the training data."""
-    batches = [batch for _ in range(num_passes) for batch in trial.train]
+    batches = [batch for _ in range(num_passes) for batch in optimiser.train_dataset]
     inputs, targets = zip(*batches, strict=True)
     return np.array(inputs), np.array(targets).argmax(axis=-1)
 
@@ -77,20 +75,18 @@ def test_a_limited_pass_draws_other_images_in_the_next_pass():
     assert not np.array_equal(labels[0], labels[1])
 
 
-def test_the_same_seed_gives_the_same_run_again():
-    assert_all_equal(params(set_up(seed=3)), params(set_up(seed=3)))
-    assert_all_equal(passes(set_up(seed=3)), passes(set_up(seed=3)))
-
-
-def test_other_seeds_give_other_weights_and_another_order():
-    one, other = set_up(seed=0), set_up(seed=1)
+def test_a_seed_gives_the_same_run_again_and_another_seed_another():
+    one, again, other = set_up(seed=3), set_up(seed=3), set_up(seed=1)
+    assert_all_equal(params(one), params(again))
     assert not np.array_equal(params(one)[0], params(other)[0])
-    assert not np.array_equal(passes(one)[1], passes(other)[1])
+    batches = passes(one)
+    assert_all_equal(batches, passes(again))
+    assert not np.array_equal(batches[1], passes(other)[1])
 
 
 def test_statistics_and_training_passes_of_the_validation_data_are_in_one_fixed_order():
-    trial = set_up()
-    first, second = (np.array([inputs for inputs, _ in trial.valid]) for _ in range(2))
+    optimiser = set_up()
+    first, second = (np.array([inputs for inputs, _ in optimiser.valid_dataset]) for _ in range(2))
     np.testing.assert_array_equal(first, second)
     np.testing.assert_array_equal(first[0], mnist.digits().split("valid")[0][:50])
 
@@ -101,17 +97,17 @@ def test_statistics_and_training_passes_of_the_validation_data_are_in_one_fixed_
 @pytest.fixture
 def small_2016(monkeypatch, digits_for_mnist):
     """The protocol of 2016 on the digits, for arms that start fresh."""
-    monkeypatch.setattr(replay, "NUM_TRAIN", 1000)
+    monkeypatch.setattr(setting_up.as_run, "NUM_TRAIN", 1000)
 
     def make(**changes):
         arm = tiny_arm(protocol="2016", **changes)
-        return training.set_up(arm, arms.SEED_2016, mnist.load())
+        return setting_up.set_up(arm, arms.SEED_2016, mnist.load())
 
     return make
 
 
-def first_weights(trial):
-    return next(layer.weights for layer in trial.model.layers if isinstance(layer, AffineLayer))
+def first_weights(optimiser):
+    return next(layer.weights for layer in optimiser.model.layers if isinstance(layer, AffineLayer))
 
 
 def glorot(rng, shape):
@@ -122,49 +118,51 @@ def glorot(rng, shape):
 def test_in_part_1_the_weights_come_after_the_two_resets(small_2016):
     rng = np.random.RandomState(24102016)
     order, _ = rng.permutation(1000), rng.permutation(397)
-    trial = small_2016(start="reseeded")
-    np.testing.assert_allclose(first_weights(trial), glorot(rng, (5, 784)), rtol=1e-14)
-    inputs, _ = trial.train.next()
+    optimiser = small_2016(start="reseeded")
+    np.testing.assert_allclose(first_weights(optimiser), glorot(rng, (5, 784)), rtol=1e-14)
+    inputs, _ = optimiser.train_dataset.next()
     np.testing.assert_array_equal(inputs, mnist.digits().split("train")[0][order[:50]])
 
 
 def test_in_part_2_the_weights_come_before_the_seed(small_2016):
     rng = np.random.RandomState(24102016)
     rng.permutation(1000)  # the train provider is built
-    trial = small_2016(start="fresh")
-    np.testing.assert_allclose(first_weights(trial), glorot(rng, (5, 784)), rtol=1e-14)
+    optimiser = small_2016(start="fresh")
+    np.testing.assert_allclose(first_weights(optimiser), glorot(rng, (5, 784)), rtol=1e-14)
     order = np.random.RandomState(24102016).permutation(1000)
-    inputs, _ = trial.train.next()
+    inputs, _ = optimiser.train_dataset.next()
     np.testing.assert_array_equal(inputs, mnist.digits().split("train")[0][order[:50]])
 
 
 def test_in_part_3_another_provider_is_reset_and_the_train_provider_keeps_its_order(small_2016):
     rng = np.random.RandomState(24102016)
     order = rng.permutation(1000)
-    trial = small_2016(start="fresh", convolution=Convolution(kernel_dim=5, kernel_draws=7))
-    np.testing.assert_allclose(first_weights(trial), glorot(rng, (5, 576)), rtol=1e-14)
-    inputs, _ = trial.train.next()
+    optimiser = small_2016(start="fresh", convolution=Convolution(kernel_dim=5, kernel_draws=7))
+    np.testing.assert_allclose(first_weights(optimiser), glorot(rng, (5, 576)), rtol=1e-14)
+    inputs, _ = optimiser.train_dataset.next()
     np.testing.assert_array_equal(inputs, mnist.digits().split("train")[0][order[:50]])
     after = np.random.RandomState(24102016)
     after.permutation(1000)  # the provider that this run does not use
     valid_order = after.permutation(397)
-    inputs, _ = trial.valid.next()
+    inputs, _ = optimiser.valid_dataset.next()
     np.testing.assert_array_equal(inputs, mnist.digits().split("valid")[0][valid_order[:50]])
 
 
 def test_in_part_3_the_kernel_comes_from_a_generator_of_its_own(small_2016):
-    trial = small_2016(start="fresh", convolution=Convolution(kernel_dim=5, kernel_draws=7))
+    optimiser = small_2016(start="fresh", convolution=Convolution(kernel_dim=5, kernel_draws=7))
     drawn = np.random.RandomState(123456).uniform(-0.01, 0.01, size=32)[7:]
-    kernels = next(layer for layer in trial.model.layers if isinstance(layer, ConvolutionalLayer))
+    kernels = next(
+        layer for layer in optimiser.model.layers if isinstance(layer, ConvolutionalLayer)
+    )
     np.testing.assert_allclose(kernels.kernels.ravel(), drawn, rtol=1e-12)
 
 
 def test_in_2016_the_transform_draws_its_choice_from_the_shared_generator(small_2016):
-    trial = small_2016(start="fresh", augmentation=Augmentation(kind="noise_2016"))
+    optimiser = small_2016(start="fresh", augmentation=Augmentation(kind="noise_2016"))
     rng = np.random.RandomState(24102016)
     order, _ = rng.permutation(1000), rng.permutation(397)
     chosen = rng.choice(50, 12, replace=False)
-    inputs, _ = trial.train.next()
+    inputs, _ = optimiser.train_dataset.next()
     original = mnist.digits().split("train")[0][order[:50]]
     differ = np.flatnonzero((inputs != original).any(axis=1))
     np.testing.assert_array_equal(differ, np.sort(chosen))
@@ -173,35 +171,39 @@ def test_in_2016_the_transform_draws_its_choice_from_the_shared_generator(small_
 # ---- The network ----------------------------------------------------------------------------
 
 
-def layer_names(**changes):
-    return [type(layer).__name__ for layer in set_up(**changes).model.layers]
+@pytest.mark.parametrize(
+    ("changes", "names"),
+    [
+        ({"hidden_dims": (7, 6)}, "Affine Relu Affine Relu Affine"),
+        (
+            {"convolution": Convolution(kernel_dim=5)},
+            "Reshape Convolutional Reshape Affine Relu Affine",
+        ),
+        (
+            {"convolution": Convolution(kernel_dim=5, kernel_gradient="first_image")},
+            "Reshape FirstImageConvolutional Reshape Affine Relu Affine",
+        ),
+    ],
+    ids=str,
+)
+def test_relus_are_between_affine_layers_and_neither_at_the_end_nor_after_a_convolution(
+    changes, names
+):
+    layers = set_up(**changes).model.layers
+    assert [type(layer).__name__ for layer in layers] == [f"{name}Layer" for name in names.split()]
 
 
-def test_affine_layers_have_relus_between_them_and_none_at_the_end():
-    expected = ["AffineLayer", "ReluLayer", "AffineLayer", "ReluLayer", "AffineLayer"]
-    assert layer_names(hidden_dims=(7, 6)) == expected
+def test_the_affine_layers_have_the_arm_s_sizes():
     shapes = [param.shape for param in set_up(hidden_dims=(7, 6)).model.params]
     assert shapes == [(7, 784), (7,), (6, 7), (6,), (10, 6), (10,)]
-
-
-def test_no_relu_follows_the_convolution():
-    assert layer_names(convolution=Convolution(kernel_dim=5)) == [
-        *("ReshapeLayer", "ConvolutionalLayer", "ReshapeLayer"),
-        *("AffineLayer", "ReluLayer", "AffineLayer"),
-    ]
-
-
-def test_an_arm_of_the_published_log_has_its_convolutional_layer():
-    convolution = Convolution(kernel_dim=5, kernel_gradient="first_image")
-    assert "FirstImageConvolutionalLayer" in layer_names(convolution=convolution)
 
 
 @pytest.mark.parametrize("num_output_channels", [1, 3])
 def test_the_affine_layer_takes_all_feature_maps(num_output_channels):
     convolution = Convolution(kernel_dim=9, num_output_channels=num_output_channels)
-    trial = set_up(convolution=convolution)
-    assert first_weights(trial).shape == (5, num_output_channels * 20 * 20)
-    assert trial.model.fprop(np.zeros((2, 784)))[-1].shape == (2, 10)
+    optimiser = set_up(convolution=convolution)
+    assert first_weights(optimiser).shape == (5, num_output_channels * 20 * 20)
+    assert optimiser.model.fprop(np.zeros((2, 784)))[-1].shape == (2, 10)
 
 
 def test_kernels_start_within_a_hundredth_of_0_and_biases_at_0():
@@ -222,31 +224,25 @@ def test_kernels_start_within_a_hundredth_of_0_and_biases_at_0():
     ids=str,
 )
 def test_a_penalty_acts_on_all_weights_and_on_no_bias(penalty, kind):
-    affine = [
-        layer for layer in set_up(penalty=penalty).model.layers if isinstance(layer, AffineLayer)
-    ]
-    assert [type(layer.weights_penalty) for layer in affine] == [kind, kind]
-    assert [layer.biases_penalty for layer in affine] == [None, None]
-
-
-def test_the_coefficients_reach_the_penalty():
-    penalty = first_penalty(penalty=Penalty(l1=1e-3, l2=1e-2))
-    assert (penalty.l1_coefficient, penalty.l2_coefficient) == (1e-3, 1e-2)
-    assert first_penalty(penalty=Penalty(l1=1e-3)).coefficient == 1e-3
-    assert first_penalty(penalty=Penalty(l2=1e-2)).coefficient == 1e-2
-
-
-def first_penalty(**changes):
-    layers = set_up(**changes).model.layers
-    return next(layer.weights_penalty for layer in layers if isinstance(layer, AffineLayer))
+    layers = set_up(penalty=penalty).model.layers
+    affine = [layer for layer in layers if isinstance(layer, AffineLayer)]
+    assert len(affine) == 2
+    for layer in affine:
+        assert type(layer.weights_penalty) is kind
+        assert layer.biases_penalty is None
+        if kind is L1L2Penalty:
+            assert layer.weights_penalty.l1_coefficient == penalty.l1
+            assert layer.weights_penalty.l2_coefficient == penalty.l2
+        elif kind in (L1Penalty, L2Penalty):
+            assert layer.weights_penalty.coefficient == (penalty.l1 or penalty.l2)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_an_arm_s_dtype_is_that_of_the_parameters_and_the_outputs(dtype):
-    trial = set_up(dtype=dtype, convolution=Convolution(kernel_dim=5))
-    assert {param.dtype.name for param in trial.model.params} == {dtype}
-    inputs, _ = trial.train.next()
-    assert trial.model.fprop(inputs)[-1].dtype == dtype
+    optimiser = set_up(dtype=dtype, convolution=Convolution(kernel_dim=5))
+    assert {param.dtype.name for param in optimiser.model.params} == {dtype}
+    inputs, _ = optimiser.train_dataset.next()
+    assert optimiser.model.fprop(inputs)[-1].dtype == dtype
 
 
 def test_a_float32_arm_starts_from_the_rounded_weights_of_the_float64_arm():
@@ -255,20 +251,19 @@ def test_a_float32_arm_starts_from_the_rounded_weights_of_the_float64_arm():
 
 
 def test_the_learning_rule_has_the_arm_s_settings():
-    arm = tiny_arm(learning_rate=0.02, mom_coeff=0.5)
-    rule = training.set_up(arm, 0, mnist.digits()).optimiser(arm).learning_rule
+    rule = set_up(learning_rate=0.02, mom_coeff=0.5).learning_rule
     assert (rule.learning_rate, rule.mom_coeff) == (0.02, 0.5)
 
 
 def test_accuracy_is_the_share_of_images_whose_largest_output_is_their_class():
     outputs = np.array([[0.1, 0.9], [0.8, 0.2], [0.3, 0.7], [0.6, 0.4]])
     targets = np.array([[0, 1], [1, 0], [1, 0], [1, 0]])
-    assert training.accuracy(outputs, targets) == 0.75
+    assert setting_up.accuracy(outputs, targets) == 0.75
 
 
 def test_a_name_of_data_loads_that_data(digits_for_mnist):
-    assert training.load_images("digits") is mnist.digits()
-    assert training.load_images("mnist") is mnist.load()
+    assert setting_up.load_images("digits") is mnist.digits()
+    assert setting_up.load_images("mnist") is mnist.load()
 
 
 def test_an_augmentation_without_a_transform_is_refused(monkeypatch):
@@ -290,80 +285,4 @@ def test_an_augmentation_without_a_transform_is_refused(monkeypatch):
 )
 def test_the_settings_of_a_transform_reach_it(kind, changes):
     usual, other = (set_up(augmentation=Augmentation(kind=kind, **each)) for each in ({}, changes))
-    assert not np.array_equal(usual.train.next()[0], other.train.next()[0])
-
-
-# ---- The probe ------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def fresh_probes():
-    training.probe.cache_clear()
-    yield
-    training.probe.cache_clear()
-
-
-ARM = arms.find("full", "part2/random_noise")
-
-
-def test_a_probe_is_the_same_each_time_to_the_bit(fresh_probes):
-    first = training.probe(ARM)
-    training.probe.cache_clear()
-    assert training.probe(ARM) == first
-
-
-def test_a_probe_depends_on_no_global_random_state(fresh_probes):
-    np.random.seed(1)
-    first = training.probe(ARM)
-    training.probe.cache_clear()
-    np.random.seed(2)
-    assert training.probe(ARM) == first
-
-
-def test_a_probe_leaves_the_global_random_state_alone(fresh_probes):
-    np.random.seed(1)
-    before = np.random.get_state()[1].copy()
-    training.probe(ARM)
-    np.testing.assert_array_equal(np.random.get_state()[1], before)
-
-
-def test_a_probe_holds_the_loss_the_penalty_and_the_weights_of_each_layer():
-    probe = training.probe(arms.find("full", "part1/l2_1e-2"))
-    assert set(probe) == {"loss", "penalty", "weights"}
-    assert 0 < probe["loss"] < 2.31
-    assert probe["penalty"] > 0
-    assert len(probe["weights"]) == 3
-
-
-def test_a_probe_counts_every_layer_with_parameters():
-    arm = arms.find("full", "part3/cnn_5x5")
-    assert len(training.probe(arm)["weights"]) == 3  # convolutional, affine, affine
-
-
-def test_a_probe_is_twenty_updates(monkeypatch, fresh_probes):
-    seen = []
-    monkeypatch.setattr(fused, "make_step", lambda *_: None)  # updates by the rule's own method
-    update = training.MomentumLearningRule.update_params
-    monkeypatch.setattr(
-        training.MomentumLearningRule,
-        "update_params",
-        lambda self, grads: (seen.append(1), update(self, grads)),
-    )
-    training.probe(tiny_arm(max_num_batches=3))  # further passes where one has too few batches
-    assert len(seen) == 20
-
-
-def test_a_probe_takes_the_digits_and_float64_whatever_the_arm():
-    changes = {"name": "other", "data": "mnist", "protocol": "2016", "dtype": "float32"}
-    assert training.probe(tiny_arm(**changes)) == training.probe(tiny_arm())
-
-
-def test_no_two_arms_that_do_different_things_have_the_same_probe():
-    probes = {}
-    for arm in arms.arms("full"):
-        if arm.part != "starts":
-            probes.setdefault(str(training.probe(arm)), []).append(arm.name)
-    alike = sorted(sorted(names) for names in probes.values() if len(names) > 1)
-    # Alike but for their start states; and 10 batches of 100 are all that the digits have.
-    sizes = ["size_1000", "size_10000", "size_5000"]
-    assert alike == [["initial_data", "nn", *sizes], ["random_distortion", "sigma_4"]]
+    assert not np.array_equal(usual.train_dataset.next()[0], other.train_dataset.next()[0])

@@ -1,19 +1,23 @@
-"""The tables: that each cell is the record's or the report's, and each mark is earned."""
+"""The tables: that cells are the record's or the report's, and marks are earned."""
 
 import made_up
 import pytest
 
-from mlpcw.study.original import published as replay
+from mlpcw.study.chapters import CONDITIONS, part1, part2, part3
+from mlpcw.study.original.published import report_tables
 from mlpcw.study.show import tables
-from mlpcw.study.show import words as labels
+from mlpcw.study.show.words import three_digits
 
 TABLES = {
-    "1.1": tables.table_1_1,
-    "2.1": tables.table_2_1,
-    "2.2": tables.table_2_2,
-    "2.3": tables.table_2_3,
-    "3.1": tables.table_3_1,
-    "3.2": tables.table_3_2,
+    table.number: table
+    for table in (
+        part1.penalty_table,
+        part2.size_table,
+        part2.augmentation_table,
+        part2.sigma_table,
+        part3.convolution_table,
+        part3.kernel_size_table,
+    )
 }
 HEADINGS = {
     "training error": "error_train",
@@ -24,65 +28,31 @@ HEADINGS = {
 FULL, QUICK = made_up.results("full"), made_up.results("quick")
 
 
-def read(markdown: str) -> tuple[list[str], dict[str, list[list[str]]]]:
-    """Headings of a table, and the two rows of cells of each condition."""
-    rows = [
-        [cell.strip(" *") for cell in line.strip("|").split("|")] for line in markdown.splitlines()
-    ]
+def cells(results, number, kinds=("report", "here")):
+    """The upper and the lower number of each cell of a table, by (key, heading)."""
+    lines = TABLES[number](results).splitlines()
+    rows = [[cell.strip(" *") for cell in line.strip("|").split("|")] for line in lines]
     assert len({len(row) for row in rows}) == 1
     assert set("".join(rows[1])) == {"-", ":"}
-    body, conditions = rows[2:], {}
-    for first, second in zip(body[::2], body[1::2], strict=True):
-        assert second[0] == ""
-        conditions[first[0]] = [first[1:], second[1:]]
-    return rows[0][2:], conditions
-
-
-def cells(results, number):
-    """Each cell of a table by (key, column): the upper and the lower number."""
-    headings, conditions = read(TABLES[number](results))
-    keys = {labels.label(results, key): key for key in results.runs if key[4] == number[0]}
-    return {
-        (keys[name], heading): (upper, lower)
-        for name, (first, second) in conditions.items()
-        for heading, upper, lower in zip(headings, first[1:], second[1:], strict=True)
+    headings, pairs = rows[0][2:], {}
+    keys = {
+        condition.label_in(results): key
+        for key, condition in CONDITIONS.items()
+        if key.startswith(f"part{number[0]}")
     }
-
-
-@pytest.mark.parametrize("number", TABLES)
-class TestFull:
-    def test_upper_cells_are_the_reports_every_one_of_them(self, number):
-        values = replay.report_tables()["table_" + number.replace(".", "_")]["values"]
-        printed = []
-        for row in values.values():
-            printed += row.values() if isinstance(row, dict) else [row]
-        shown = [upper for upper, _ in cells(FULL, number).values() if upper]
-        assert sorted(shown) == sorted(labels.three_digits(value) for value in printed)
-
-    def test_lower_cells_are_the_records(self, number):
-        for (key, heading), (upper, lower) in cells(FULL, number).items():
-            if heading in HEADINGS:
-                ours = FULL.final(key, HEADINGS[heading])
-                assert upper
-            else:
-                ours = FULL.test(key, {"test error": "error", "test accuracy": "acc"}[heading])
-                assert not upper
-            assert lower.lstrip("=†\u00a0") == labels.three_digits(ours)
-
-    def test_test_figures_have_no_mark(self, number):
-        for (_, heading), (_, lower) in cells(FULL, number).items():
-            assert heading in HEADINGS or lower[0] not in "=†"
-
-    def test_quick_has_means_and_ranges_and_nothing_of_2016(self, number):
-        _, conditions = read(TABLES[number](QUICK))
-        for first, second in conditions.values():
-            assert (first[0], second[0]) == ("mean", "range")
-        for (key, heading), (mean, span) in cells(QUICK, number).items():
-            if heading in HEADINGS:
-                values = QUICK.curves(key, HEADINGS[heading])[:, -1]
-                assert mean == labels.three_digits(values.mean())
-                expected = "–".join(map(labels.three_digits, (values.min(), values.max())))
-                assert span == expected
+    body = rows[2:]
+    while body:
+        name, kind, *upper = body.pop(0)
+        lower = upper
+        if kind == kinds[0]:
+            assert body[0][:2] == ["", kinds[1]]
+            lower = body.pop(0)[2:]
+        else:  # not in the report
+            assert (kind, CONDITIONS[keys[name]].table) == (kinds[1], ())
+            upper = [""] * len(lower)
+        for heading, *pair in zip(headings, upper, lower, strict=True):
+            pairs[keys[name], heading] = tuple(pair)
+    return pairs
 
 
 def marks(results, number):
@@ -92,42 +62,88 @@ def marks(results, number):
     }
 
 
-def test_cells_that_print_as_the_reports_are_marked():
+@pytest.mark.parametrize("number", TABLES)
+def test_full_has_all_of_the_reports_numbers_above_ours(number):
+    printed = []
+    for row in report_tables()["table_" + number.replace(".", "_")]["values"].values():
+        printed += row.values() if isinstance(row, dict) else [row]
+    pairs = cells(FULL, number)
+    shown = [upper for upper, _ in pairs.values() if upper]
+    assert sorted(shown) == sorted(map(three_digits, printed))
+    for (key, heading), (upper, lower) in pairs.items():
+        if heading in HEADINGS:
+            assert upper or not CONDITIONS[key].table
+            value = FULL.final(key, HEADINGS[heading])
+        else:
+            assert not upper
+            assert lower[0] not in "=†"
+            value = FULL.test(key, {"test error": "error", "test accuracy": "acc"}[heading])
+        assert lower.lstrip("=†\u00a0") == three_digits(value)
+
+
+@pytest.mark.parametrize("number", TABLES)
+def test_quick_has_means_and_ranges_and_nothing_of_2016(number):
+    for (key, heading), pair in cells(QUICK, number, ("mean", "range")).items():
+        if heading in HEADINGS:
+            values = QUICK.curves(key, HEADINGS[heading])[:, -1]
+            ends = "–".join(map(three_digits, (values.min(), values.max())))
+            assert pair == (three_digits(values.mean()), ends)
+
+
+def test_one_seed_of_quick_has_no_range():
+    one = made_up.results("quick", num_seeds=1)
+    values = [one.final("part1/none", "error_valid"), one.test("part1/none", "error")]
+    row = " | ".join(["**no penalty**", "", *map(three_digits, values)])
+    lines = part1.penalty_table(one).splitlines()
+    assert lines[2] == f"| {row} |"
+    assert len(lines) == 2 + 4
+
+
+def test_a_mark_is_lost_with_the_digit():
     for number in ("2.1", "2.3"):
-        for (_, heading), mark in marks(FULL, number).items():
-            assert (mark == tables.EQUAL) == (heading in HEADINGS)
-    assert marks(FULL, "3.1")["part3/nn", "validation error"] == tables.EQUAL
-
-
-def test_a_digit_changed_loses_its_mark_and_no_other():
+        for (key, heading), mark in marks(FULL, number).items():
+            in_report = heading in HEADINGS and CONDITIONS[key].table
+            assert (mark == tables.EQUAL) == bool(in_report)
     place = ("part2/sigma_4", "training accuracy")
-    before = marks(FULL, "2.3")
     after = marks(made_up.changed(FULL, place[0], "acc_train", 0.984), "2.3")
-    assert before[place] == tables.EQUAL
     assert after.pop(place) == ""
+    before = marks(FULL, "2.3")
     assert after == {other: mark for other, mark in before.items() if other != place}
 
 
-def test_what_is_no_replay_is_never_marked_though_it_print_the_same():
-    for number, key in (
-        ("2.2", "part2/random_shift"),
-        ("2.2", "part2/random_noise"),
-        ("3.1", "part3/cnn_5x5"),
-        ("3.2", "part3/cnn_5x5"),
-        ("3.2", "part3/cnn_10x10"),
-    ):
-        found = {place: pair for place, pair in cells(FULL, number).items() if place[0] == key}
-        assert any(upper == lower for upper, lower in found.values() if upper)
-        assert all(lower[0] not in "=†" for _, lower in found.values())
+@pytest.mark.parametrize(
+    ("number", "condition"),
+    [
+        ("2.2", part2.SHIFT),
+        ("2.2", part2.NOISE),
+        ("3.1", part3.CNN_5),
+        ("3.2", part3.CNN_5),
+        ("3.2", part3.CNN_10),
+    ],
+)
+def test_what_is_no_replay_is_never_marked_though_it_print_the_same(number, condition):
+    pairs = [pair for (key, _), pair in cells(FULL, number).items() if key == condition.key]
+    assert any(upper == lower for upper, lower in pairs if upper)
+    assert all(lower[0] not in "=†" for _, lower in pairs)
 
 
-def test_the_log_is_credited_where_the_reports_table_prints_another_number():
-    place = ("part1/l2_1e-4", "validation error")
-    assert cells(FULL, "1.1")[place] == ("0.0759", "†\u00a00.0757")
-    as_table = made_up.changed(FULL, place[0], "error_valid", 0.0759)
-    assert cells(as_table, "1.1")[place] == ("0.0759", "=\u00a00.0759")
-    neither = made_up.changed(FULL, place[0], "error_valid", 0.0758)
-    assert cells(neither, "1.1")[place] == ("0.0759", "0.0758")
+@pytest.mark.parametrize(
+    ("error", "cell"),
+    [
+        (0.0757, "†\u00a00.0757"),  # as the log has it
+        (0.0759, "=\u00a00.0759"),  # as the report's table has it
+        (0.0758, "0.0758"),
+    ],
+)
+def test_the_log_is_credited_where_the_reports_table_prints_another_number(error, cell):
+    results = made_up.changed(FULL, "part1/l2_1e-4", "error_valid", error)
+    assert cells(results, "1.1")["part1/l2_1e-4", "validation error"] == ("0.0759", cell)
+
+
+def test_a_condition_that_the_report_does_not_have_has_one_row():
+    table = tables.Table("2.3", [part3.CNN_15], ("error_valid",), ())
+    cell = three_digits(FULL.final(part3.CNN_15.key, "error_valid"))
+    assert table(FULL).splitlines()[2:] == [f"| **15 × 15** | here | {cell} |"]
 
 
 def test_short_runs_are_never_marked():
@@ -136,46 +152,8 @@ def test_short_runs_are_never_marked():
     assert cells(short, "1.1")["part1/none", "validation error"] == ("0.122", "0.122")
 
 
-def test_one_seed_of_quick_has_no_range():
-    one = made_up.results("quick", num_seeds=1)
-    ours = [one.final("part1/none", "error_valid"), one.test("part1/none", "error")]
-    row = " | ".join(["**no penalty**", "", *map(labels.three_digits, ours)])
-    assert tables.table_1_1(one).splitlines()[2] == f"| {row} |"
-    assert len(tables.table_1_1(one).splitlines()) == 2 + 4
-
-
-def test_note_explains_each_mark():
+def test_note_explains_the_marks_and_rows():
     assert tables.EQUAL in tables.note(FULL)
     assert tables.EQUAL_TO_LOG in tables.note(FULL)
     assert tables.note(QUICK) == "Mean and range of 3 seeds."
     assert tables.note(made_up.results("quick", num_seeds=1)) == "One seed."
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (0.122, "0.122"),
-        (0.98, "0.980"),
-        (1, "1.00"),
-        (0, "0.00"),
-        (2.3026, "2.30"),
-        (0.075749, "0.0757"),
-        (0.00177, "0.00177"),
-        (0.00099951, "0.00100"),
-        (0.000397, "3.97\u00a0×\u00a010⁻⁴"),
-        (-0.0129, "−0.0129"),
-        (-8.35e-5, "−8.35\u00a0×\u00a010⁻⁵"),
-    ],
-)
-def test_three_digits(value, text):
-    assert labels.three_digits(value) == tables.three_digits(value) == text
-
-
-@pytest.mark.parametrize(("number", "text"), [(20, "20"), (5000, "5000"), (10_000, "10\u00a0000")])
-def test_thousands(number, text):
-    assert labels.thousands(number) == text
-
-
-def test_sizes_are_named_by_what_was_run():
-    assert labels.label(FULL, "part2/size_10000") == "10\u00a0000 images"
-    assert labels.label(QUICK, "part2/size_10000") == "200 images"
