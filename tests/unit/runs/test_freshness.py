@@ -20,6 +20,7 @@ from mlpcw import (
     mnist,
     penalties,
     step_kernels,
+    updates,
 )
 from mlpcw.study import chapters
 from mlpcw.study.pages.stored import open_store
@@ -330,13 +331,13 @@ def scaled_argument(index):
 # The layer of 2016 takes the general path.
 FUSED = {key for key in KEYS if "first_image" not in key}
 FUSED_CHANGES = {
-    "product": (True, fused._Blas, "add_product", scaled_argument(1), 1e-6, FUSED),
+    "product": (True, updates.Blas, "add_product", scaled_argument(1), 1e-6, FUSED),
     "biases": (True, step_kernels, "update_biases", scaled_argument(3), 1e-6, FUSED),
     "penalty": (True, step_kernels, "decay", scaled_argument(3), 1e-3, WITH_L1),
     "momentum": (True, step_kernels, "decay", scaled_argument(2), 1e-6, FUSED),
-    "product, not compiled": (False, fused._Blas, "add_product", scaled_argument(1), 1e-6, FUSED),
-    "biases, not compiled": (False, fused._Blas, "add_rows", scaled_argument(1), 1e-6, FUSED),
-    "signs, not compiled": (False, fused._Blas, "signs", scaled, 1e-3, WITH_L1),
+    "product, not compiled": (False, updates.Blas, "add_product", scaled_argument(1), 1e-6, FUSED),
+    "biases, not compiled": (False, updates.Blas, "add_rows", scaled_argument(1), 1e-6, FUSED),
+    "signs, not compiled": (False, updates.Blas, "signs", scaled, 1e-3, WITH_L1),
 }
 
 
