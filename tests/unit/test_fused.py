@@ -320,6 +320,12 @@ def test_nothing_else_becomes_zero(dtype):
     np.testing.assert_array_equal(moms / limit, [[1.5] * 16] * 2 + [[0] * 16])
 
 
+def test_no_gradient_is_propagated_below_the_lowest_parameters(monkeypatch):
+    made = optimiser(model(kind="convolution"))
+    monkeypatch.setattr(ConvolutionalLayer, "bprop", None)
+    made.do_training_epoch()
+
+
 # ---- after any change between epochs ----------------------------------------------------------
 
 
