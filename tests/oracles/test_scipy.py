@@ -64,6 +64,7 @@ FUNCTIONS = {
 }
 
 
+@pytest.mark.trust_row(library="SciPy", what="sigmoid, softmax, max-pooling, cross-entropy")
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_functions_by_scipy(name, counts):
     ours, theirs = FUNCTIONS[name]
