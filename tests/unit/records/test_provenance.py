@@ -21,7 +21,6 @@ def test_a_record_says_where_it_comes_from():
     assert (origin["data"], origin["data_digest"]) == ("digits", mnist.digits().digest)
     assert (origin["mlpcw"], origin["numpy"]) == (mlpcw.__version__, np.__version__)
     assert origin["python"] == ".".join(map(str, sys.version_info[:3]))
-    assert provenance.machine(False)["numba"] == "none"
 
 
 @pytest.fixture
@@ -65,9 +64,30 @@ def test_a_plus_says_that_the_code_differs_from_its_commit(commit, monkeypatch, 
     assert commit() == expected
 
 
-def test_the_processor_is_named_where_linux_does_not_say(monkeypatch):
+def test_the_processor_and_the_blas_of_numpy_are_named(monkeypatch):
+    lines = "processor : 0\nmodel name\t: A: B @ 2 GHz\nmodel name\t: C\n"
+    monkeypatch.setattr(Path, "read_text", lambda *_: lines)
+    blas = {"user_api": "blas", "internal_api": "openblas", "num_threads": 1}
+    of_scipy = blas | {"filepath": "scipy.libs/a", "version": "0.1", "architecture": "Old"}
+    of_numpy = blas | {"filepath": "numpy.libs/a", "version": "0.3", "architecture": "New"}
+    other = {"user_api": "openmp", "filepath": "numpy.libs/b"}
+    monkeypatch.setattr("threadpoolctl.threadpool_info", lambda: [other, of_scipy, of_numpy])
+    machine = provenance.machine.__wrapped__(False)
+    assert machine["cpu"] == "A: B @ 2 GHz"
+    assert (machine["blas"], machine["blas_kernels"]) == ("openblas 0.3", "New")
+    assert (machine["blas_threads"], machine["numba"]) == (1, "none")
+
+
+def test_what_linux_does_not_say_is_asked_for_or_unknown(monkeypatch):
     def refuse(*_):
         raise FileNotFoundError
 
     monkeypatch.setattr(Path, "read_text", refuse)
-    assert isinstance(provenance._cpu(), str)
+    monkeypatch.setattr("platform.processor", lambda: "a processor")
+    monkeypatch.setattr("threadpoolctl.threadpool_info", list)
+    machine = provenance.machine.__wrapped__(False)
+    assert machine["cpu"] == "a processor"
+    assert (machine["blas"], machine["blas_kernels"]) == ("unknown", "unknown")
+    assert machine["blas_threads"] == 0
+    monkeypatch.setattr(Path, "read_text", lambda *_: "processor : 0\n")
+    assert provenance.machine.__wrapped__(False)["cpu"] == "a processor"

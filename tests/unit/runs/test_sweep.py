@@ -193,10 +193,19 @@ def test_the_time_left_is_not_known_before_a_run_is_done():
     assert seconds_left([found(QUICK[0], State.MISSING)]) is None
 
 
-def test_more_epochs_images_and_work_an_image_cost_more():
-    plain = cost(chapters.find("full", "part3/nn"))
-    assert cost(chapters.find("full", "part3/nn", 50)) < plain
-    assert cost(chapters.find("full", "part2/size_1000")) < plain
-    for key in ("part2/random_rotation", "part3/cnn_5x5", "part1/l2_1e-2"):
-        assert cost(chapters.find("full", key)) > plain
-    assert cost(chapters.find("quick", "part3/nn")) < plain
+@pytest.mark.parametrize(
+    ("profile", "key", "num_epochs", "images", "once"),
+    [
+        ("full", "part3/nn", 0, 50_000 * 100, 50_000),
+        ("full", "part3/nn", 50, 50_000 * 50, 50_000),
+        ("full", "part2/size_1000", 0, 1000 * 100, 50_000),
+        ("full", "part1/l2_1e-2", 0, 1.2 * 50_000 * 100, 50_000),
+        ("full", "part2/random_rotation", 0, 1.5 * 50_000 * 100, 50_000),
+        ("full", "part3/cnn_5x5", 0, 1.5 * 50_000 * 100, 50_000),
+        ("quick", "part3/nn", 0, 1000 * 20, 1000),
+    ],
+)
+def test_a_cost_is_the_images_of_all_epochs_weighed_by_their_work(
+    profile, key, num_epochs, images, once
+):
+    assert cost(chapters.find(profile, key, num_epochs)) == pytest.approx(images + once)
