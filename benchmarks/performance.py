@@ -117,7 +117,7 @@ def measure(name, images, command):
     )
     facts = machine(images)
     section = Section(
-        commit=facts.pop("commit"),
+        commit=provenance.commit(),
         command=command,
         date=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M"),
         seconds=digits(time.perf_counter() - start),

@@ -1,9 +1,13 @@
 """The page on performance: its verdicts, tables, figures and texts follow from the measurements."""
 
+import subprocess
+import sys
+
 import pytest
 from test_measurements import LINE, NUMBER, ROW, SERIES, WORK, made_up, of, replace
 
 from mlpcw.study.pages import measurements, performance, performance_figures
+from mlpcw.study.records.store import repository_root
 from mlpcw.study.show.style import VERDICTS
 
 
@@ -178,3 +182,13 @@ def test_the_page_that_is_kept_can_be_made_and_its_labels_are_inside_the_figures
         figure.canvas.draw()
         labels = [text for axes in figure.axes for text in axes.get_yticklabels()]
         assert labels and all(text.get_window_extent().x0 >= 0 for text in labels)
+
+
+def test_a_section_is_measured_and_kept(tmp_path):
+    path = tmp_path / "performance.json"
+    collector = repository_root() / "benchmarks" / "performance.py"
+    command = [sys.executable, collector, "--only", "records", "--output", path]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    measured = measurements.read(path)
+    assert [row.work.subject for row in measured.sections["records"].rows] == ["all runs of 2016"]
+    assert f"kept in {path}" in done.stdout
