@@ -34,6 +34,7 @@ export IPYTHONDIR := $(CURDIR)/_build/ipython
 export JUPYTER_CONFIG_DIR := $(CURDIR)/_build/jupyter
 export JUPYTER_RUNTIME_DIR := $(CURDIR)/_build/runtime
 export MPLCONFIGDIR := $(CURDIR)/_build/matplotlib
+export MLPCW_PROBES := $(CURDIR)/_build/probes.json
 # What is built carries the date of the last commit, so that two builds of it are the same.
 SOURCE_DATE_EPOCH := $(or $(SOURCE_DATE_EPOCH),$(shell git log -1 --format=%ct 2>/dev/null))
 ifeq ($(SOURCE_DATE_EPOCH),)
