@@ -9,7 +9,6 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter
@@ -257,30 +256,10 @@ def _counted(counts: stored.Counts, first: Iterable[str] = ()) -> str:
 
 
 def mutants_figure(evidence: Evidence) -> Figure:
-    """Share of mutants killed, a row a module, and a line at the share that there should be."""
+    """Share of mutants killed, a row a module, the highest at the top; a line at `LEAST_KILLED`."""
     modules = evidence.mutants.rows if evidence.mutants else {}
     rows = sorted(modules.items(), key=lambda item: item[1].share)
     figure, (axes,) = stack([0.27 * max(2, len(rows)) + 0.05], 1.6, 1.55)
-    _draw_shares(axes, rows)
-    samples = [
-        Line2D([], [], linestyle="", label=label, **_dot(reached))
-        for reached, label in ((True, "reached"), (False, "missed"))
-        if any((row.share >= LEAST_KILLED) == reached for _, row in rows)
-    ]
-    add_legend(figure, samples)
-    if evidence.mutants is None:
-        place = {"transform": axes.transAxes, "ha": "center", "va": "center"}
-        axes.text(0.5, 0.5, "not run yet: make mutants", **place)
-    return figure
-
-
-def _dot(reached: bool) -> dict:
-    marker = "o" if reached else "D"
-    return {"color": VERDICTS[reached], "marker": marker, "markersize": 7, "zorder": 4}
-
-
-def _draw_shares(axes: Axes, rows: list[tuple[str, Mutated]]) -> None:
-    """The highest share at the top; at the right the share and its counts."""
     low = min([0.8, *(row.share - 0.03 for _, row in rows)])
     for height, (name, row) in enumerate(rows):
         dot = _dot(row.share >= LEAST_KILLED)
@@ -300,3 +279,18 @@ def _draw_shares(axes: Axes, rows: list[tuple[str, Mutated]]) -> None:
     axes.grid(visible=False, axis="y")
     axes.grid(axis="x")
     axes.set_xlabel("mutants killed, share of those tried")
+    samples = [
+        Line2D([], [], linestyle="", label=label, **_dot(reached))
+        for reached, label in ((True, "reached"), (False, "missed"))
+        if any((row.share >= LEAST_KILLED) == reached for _, row in rows)
+    ]
+    add_legend(figure, samples)
+    if evidence.mutants is None:
+        place = {"transform": axes.transAxes, "ha": "center", "va": "center"}
+        axes.text(0.5, 0.5, "not run yet: make mutants", **place)
+    return figure
+
+
+def _dot(reached: bool) -> dict:
+    marker = "o" if reached else "D"
+    return {"color": VERDICTS[reached], "marker": marker, "markersize": 7, "zorder": 4}
