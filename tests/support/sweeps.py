@@ -32,8 +32,10 @@ def started(folder, num_epochs=1, workers=2, arguments=None, **options):
 
     Another command may be given by its `arguments`.
     """
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # by nohup, and inherited
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    signals = (signal.SIGINT, signal.SIGHUP)
+    ignored = [number for number in signals if signal.getsignal(number) is signal.SIG_IGN]
+    for number in ignored:  # as by nohup; the command would inherit it
+        signal.signal(number, signal.SIG_DFL)
     with subprocess.Popen(
         arguments or command(folder, num_epochs, workers),
         cwd=store.repository_root(),
@@ -43,6 +45,8 @@ def started(folder, num_epochs=1, workers=2, arguments=None, **options):
         start_new_session=True,
         **options,
     ) as process:
+        for number in ignored:
+            signal.signal(number, signal.SIG_IGN)
         try:
             yield process
         finally:
